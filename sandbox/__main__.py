@@ -1,0 +1,30 @@
+"""Runs the sandbox until it is interrupted: `python -m sandbox`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import threading
+
+from sandbox.server import Sandbox
+
+
+def main() -> None:
+    """Starts both vendors and tells the settings that lead to them."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same history")
+    parser.add_argument("--calls", type=int, default=500, help="calls of each vendor")
+    parser.add_argument("--days", type=float, default=30, help="how far they reach back")
+    parser.add_argument("--page-size", type=int, default=100, help="rows of a Zendesk page")
+    parser.add_argument("--port", type=int, default=8650, help="the first of four ports")
+    options = parser.parse_args()
+    over = threading.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: over.set())
+    with Sandbox(**vars(options)) as sandbox:
+        print(json.dumps(sandbox.config, indent=2), flush=True)  # noqa: T201 - its output
+        over.wait()
+
+
+main()

@@ -1,0 +1,1 @@
+"""The example records of the vendors' documents, unchanged."""

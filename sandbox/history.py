@@ -1,0 +1,283 @@
+"""Call histories made from a seed: believable, with the awkward values that real ones have."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from importlib.resources import files
+from random import Random
+from typing import Any
+
+Row = dict[str, Any]
+
+#: Rows of one vendor document each, unchanged.
+EXAMPLES = ("zendesk_calls", "zendesk_legs", "talkdesk_calls")
+
+_AGENTS = (
+    ("Zoë Ångström", 360088814475),
+    ("Jordan Smith", 382203616913),
+    ("Łukasz Żak", 397531287412),
+    ("María-José O'Neill", 28204722703636),
+    ("李 明", 31274722703701),
+)
+_PREFIXES = ("+1202555", "+44207946", "+49301234", "+33155512", "+8135550")
+_NOTES = (
+    None,
+    "Wants a refund.",
+    'Said: "call me back"\nafter 17:00',
+    "Façade: très pressé; naïve",
+    "Tab\there, back\\slash, emoji 📞",
+)
+_GROUPS = ("agents", "billing", "support,overflow")
+_STATUSES = (
+    *("completed",) * 12,
+    "abandoned_in_queue",
+    "abandoned_in_voicemail",
+    "failed",
+)
+_TYPES = (*("inbound",) * 9, *("outbound",) * 8, "missed", "abandoned", "voicemail")
+
+
+@dataclass
+class History:
+    """What happened at both vendors, by id."""
+
+    zendesk_calls: dict[int, Row] = field(default_factory=dict)
+    zendesk_legs: dict[int, Row] = field(default_factory=dict)
+    talkdesk_calls: dict[str, Row] = field(default_factory=dict)
+
+
+class HistoryMaker:
+    """Makes rows; the same seed makes the same ones."""
+
+    def __init__(self, seed: int) -> None:
+        """Starts from a seed."""
+        self._random = Random(seed)
+        self._next_id = 32274722703636
+
+    def history(self, *, calls: int, days: float, now: datetime) -> History:
+        """The history of `calls` calls a vendor over the `days` before `now`."""
+        made = History()
+        for row in example("zendesk_calls"):
+            made.zendesk_calls[row["id"]] = row
+        for row in example("zendesk_legs"):
+            made.zendesk_legs[row["id"]] = row
+        for row in example("talkdesk_calls"):
+            made.talkdesk_calls[row["call_id"]] = row
+        for moment in self._moments(calls, days, now):
+            row = self.zendesk_call(moment, newest=now)
+            made.zendesk_calls[row["id"]] = row
+            made.zendesk_legs.update((leg["id"], leg) for leg in self.zendesk_legs(row))
+        for moment in self._moments(calls, days, now):
+            row = self.talkdesk_call(moment)
+            made.talkdesk_calls[row["call_id"]] = row
+        return made
+
+    def _moments(self, count: int, days: float, now: datetime) -> list[datetime]:
+        """When calls began: more in working hours, some in bursts of one second."""
+        moments: list[datetime] = []
+        span = days * 86_400 - 7200
+        while len(moments) < count:
+            moment = now - timedelta(seconds=int(7200 + self._random.random() * span))
+            if 8 <= moment.hour < 18 or self._random.random() < 0.15:  # noqa: PLR2004
+                burst = 1 if self._random.random() < 0.95 else self._random.randint(2, 5)  # noqa: PLR2004
+                moments += [moment] * burst
+        return sorted(moments[:count])
+
+    def zendesk_call(self, began: datetime, *, newest: datetime | None = None) -> Row:
+        """A call of Zendesk's, with the 53 fields of its answers."""
+        random = self._random
+        status = random.choice(_STATUSES)
+        answered = status == "completed"
+        talk = random.randint(5, 1500) if answered else None
+        wait = random.randint(0, 90)
+        changed = began + timedelta(
+            seconds=(talk or 0) + wait + random.choice((60, 60, 2400, 2400, 10_800))
+        )
+        if newest is not None:
+            changed = min(changed, newest)
+        inbound = random.random() < 0.7  # noqa: PLR2004
+        number = self._number()
+        line_id = 360000000000 + random.randint(1, 5)
+        return {
+            "id": self._id(),
+            "created_at": utc(began),
+            "updated_at": utc(changed),
+            "agent_id": random.choice(_AGENTS)[1] if answered else None,
+            "customer_id": 365000000000 + random.randint(1, 99_999),
+            "ticket_id": random.choice((None, random.randint(1, 9999))),
+            "call_group_id": random.choice((None, 360006000000 + random.randint(1, 9))),
+            "phone_number": number,
+            "phone_number_id": line_id,
+            "line": random.choice((None, number)),
+            "line_id": random.choice((None, line_id)),
+            "line_type": "phone",
+            "call_channel": random.choice((None, "phone", "web-widget")),
+            "direction": "inbound" if inbound else "outbound",
+            "completion_status": status,
+            "duration": (talk or 0) + wait,
+            "talk_time": talk,
+            "wait_time": wait,
+            "hold_time": 0 if answered else None,
+            "consultation_time": 0 if answered else None,
+            "wrap_up_time": random.randint(0, 120) if answered else None,
+            "time_to_answer": wait if answered else None,
+            "recording_time": talk,
+            "not_recording_time": 0,
+            "recording_control_interactions": 0,
+            "ivr_action": None,
+            "ivr_destination_group_name": None,
+            "ivr_hops": None,
+            "ivr_routed_to": None,
+            "ivr_time_spent": None,
+            "minutes_billed": -(-(talk or 0) // 60),
+            "call_charge": random.choice((None, "0.062", "0.025", "1.230000")),
+            "exceeded_queue_wait_time": False if answered else None,
+            "outside_business_hours": False if answered else None,
+            "customer_requested_voicemail": False,
+            "default_group": random.choice((None, True, False)),
+            "voicemail": status == "abandoned_in_voicemail",
+            "callback": None if status == "failed" else False,
+            "callback_source": None,
+            "overflowed": False,
+            "overflowed_to": None,
+            "call_recording_consent": "always",
+            "call_recording_consent_action": None,
+            "call_recording_consent_keypress": None,
+            "quality_issues": ["information_not_available"],
+            "post_call_transcription_created": None,
+            "post_call_summary_created": None,
+            "post_call_summary": None,
+            "post_call_transcription": None,
+            "real_time_transcription": None,
+            "transcription_language": None,
+            "copilot_suggestions_generated_successful": None,
+            "copilot_suggestions_generated_total": None,
+        }
+
+    def zendesk_legs(self, call: Row) -> list[Row]:
+        """The legs of a call: the customer's and those of up to three agents, in one second."""
+        return [self._leg(call, of_customer=True)] + [
+            self._leg(call, of_customer=False) for _ in range(self._random.randint(0, 3))
+        ]
+
+    def _leg(self, call: Row, *, of_customer: bool) -> Row:
+        random = self._random
+        return {
+            "id": self._id(),
+            "call_id": call["id"],
+            "created_at": call["created_at"],
+            "updated_at": call["updated_at"],
+            "type": "customer" if of_customer else "agent",
+            "agent_id": 0 if of_customer else random.choice(_AGENTS)[1],
+            "user_id": random.choice((None, call["customer_id"])) if of_customer else 0,
+            "available_via": None if of_customer else "browser",
+            "completion_status": random.choice(("completed", "agent_missed", "agent_declined")),
+            "duration": call["duration"],
+            "hold_time": 0,
+            "talk_time": call["talk_time"],
+            "wrap_up_time": None if of_customer else random.randint(0, 60),
+            "consultation_time": None,
+            "conference_time": None,
+            "conference_from": None,
+            "conference_to": None,
+            "consultation_from": None,
+            "consultation_to": None,
+            "transferred_from": None,
+            "transferred_to": None,
+            "minutes_billed": None,
+            "call_charge": random.choice(("0.0", "0.059", None)),
+            "forwarded_to": None,
+            "quality_issues": ["none"],
+        }
+
+    def talkdesk_call(self, began: datetime) -> Row:
+        """A call of Talkdesk's, with the fields of its Calls report, in its order."""
+        random = self._random
+        kind = random.choice(_TYPES)
+        answered = kind in {"inbound", "outbound"}
+        talk = random.randint(5, 1500) if answered else 0
+        wait = random.randint(0, 90)
+        name, number = random.choice(_AGENTS)
+        agent = {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
+        call_id = f"{random.getrandbits(128):032x}"
+        row: Row = dict.fromkeys(_TALKDESK_FIELDS)
+        row |= {
+            "call_id": call_id,
+            "callsid": f"CA{random.getrandbits(128):032x}",
+            "type": kind,
+            "start_at": utc(began),
+            "end_at": utc(began + timedelta(seconds=talk + wait)),
+            "talkdesk_phone_number": "+12025550102",
+            "talkdesk_phone_display_name": random.choice((None, "support")),
+            "contact_phone_number": self._number(),
+            "user_id": agent["id"] if answered else None,
+            "user_name": agent["name"] if answered else None,
+            "user_email": agent["email"] if answered else None,
+            "total_time": talk + wait,
+            "talk_time": talk,
+            "wait_time": wait,
+            "hold_time": 0,
+            "abandon_time": 0 if answered else wait,
+            "total_ringing_time": wait // 2,
+            "notes": random.choice(_NOTES) if answered else None,
+            "disposition_code": random.choice((None, "Attempting Contact")),
+            "user_voice_rating": random.choice((0, None, 4, 5)),
+            "ring_groups": random.choice(_GROUPS),
+            "ivr_options": "",
+            "is_in_business_hours": True,
+            "is_callback_from_queue": random.choice((None, False)),
+            "is_transfer": False,
+            "handling_user_id": agent["id"] if answered else None,
+            "handling_user_name": agent["name"] if answered else None,
+            "handling_user_email": agent["email"] if answered else None,
+            "recording_url": f"https://api.example.com/calls/{call_id}/recordings",
+            "is_external_transfer": False,
+            "is_if_no_answer": False,
+            "is_call_forwarding": False,
+            "csat_survey_time": "",
+            "team_id": random.choice((None, "005488465d0e434298375f2e9769ceb3")),
+            "team_name": random.choice((None, "Équipe A")),
+            "rating_reason": "",
+            "agent_disconnected": random.choice(("Yes", "No")),
+            "data_status": "Valid",
+            "float_custom_field_n1": random.choice((None, 1.5, 12345.678)),
+            "disposition_set": random.choice((None, "Outbound")),
+            "nested_disposition": None,
+        }
+        return row
+
+    def choose(self, rows: list[Row], count: int) -> list[Row]:
+        """Some of the rows."""
+        return self._random.sample(rows, min(count, len(rows)))
+
+    def score(self) -> int:
+        """A satisfaction score."""
+        return self._random.randint(1, 5)
+
+    def _number(self) -> str:
+        return f"{self._random.choice(_PREFIXES)}{self._random.randint(0, 9999):04d}"
+
+    def _id(self) -> int:
+        self._next_id += self._random.randint(1, 900)
+        return self._next_id
+
+
+def example(name: str) -> list[Row]:
+    """The example records of a vendor's document."""
+    rows: list[Row] = json.loads(files("sandbox.examples").joinpath(f"{name}.json").read_text())
+    return rows
+
+
+def utc(moment: datetime) -> str:
+    """A time as both vendors write it."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch(text: str) -> int:
+    """The second of such a time, since 1970."""
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+
+
+_TALKDESK_FIELDS = tuple(example("talkdesk_calls")[0])

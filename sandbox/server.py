@@ -1,0 +1,240 @@
+"""Both vendors, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from sandbox.faults import Faults
+from sandbox.history import HistoryMaker, example, utc
+from sandbox.talkdesk import Talkdesk
+from sandbox.web import Request, RequestLog, application
+from sandbox.zendesk import Zendesk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from sandbox.history import Row
+
+HOST = "127.0.0.1"
+
+
+class Sandbox:
+    """Zendesk, Talkdesk's API, its identity service and its file store, each on a port of its own.
+
+    Attributes:
+        zendesk: The Zendesk account.
+        talkdesk: The Talkdesk account.
+        faults: What the servers do wrong.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        seed: int = 1,
+        calls: int = 500,
+        days: float = 30,
+        page_size: int = 100,
+        now: datetime | None = None,
+        clock: Callable[[], float] = time.time,
+        zendesk_requests_per_minute: int | None = 10,
+        zendesk_token_seconds: float = 1800,
+        talkdesk_token_seconds: float = 600,
+        job_seconds: float | Callable[[datetime, datetime], float] = 0.0,
+        job_quota: int = 15,
+        file_url_seconds: float = 900,
+        timespan_field: str = "end_at",
+        job_body: str = "nested",
+        location: str = "absolute",
+        port: int = 0,
+    ) -> None:
+        """Makes a history; serves nothing yet.
+
+        Args:
+            seed: The same seed makes the same history.
+            calls: How many calls each vendor has, besides the examples of its documents.
+            days: How far they reach back.
+            page_size: How many rows a page of Zendesk's holds.
+            now: When the history ends; by default now.
+            clock: The time, in seconds since 1970, for all that has to do with time.
+            zendesk_requests_per_minute: Zendesk's quota; None for no limit.
+            zendesk_token_seconds: For how long its tokens are good, at most.
+            talkdesk_token_seconds: For how long Talkdesk's tokens are good.
+            job_seconds: How long a report job takes, or a function of its window.
+            job_quota: How many jobs may be under way at once.
+            file_url_seconds: For how long the URL of a file is good.
+            timespan_field: Which time a report's timespan means: `end_at` or `start_at`.
+            job_body: Whether a job is described `nested` in `job`, or `flat`.
+            location: Whether a done job's `Location` is `absolute` or `relative`.
+            port: The first of four ports; by default any that are free.
+        """
+        self._clock = clock
+        self._port = port
+        now = now or datetime.fromtimestamp(clock(), timezone.utc)
+        self._started = now
+        self._maker = HistoryMaker(seed)
+        history = self._maker.history(calls=calls, days=days, now=now)
+        self.faults = Faults()
+        self._log = RequestLog()
+        self.zendesk = Zendesk(
+            history,
+            clock=clock,
+            page_size=page_size,
+            requests_per_minute=zendesk_requests_per_minute,
+            token_seconds=zendesk_token_seconds,
+        )
+        self.talkdesk = Talkdesk(
+            history,
+            clock=clock,
+            faults=self.faults,
+            timespan_field=timespan_field,
+            job_seconds=job_seconds,
+            job_quota=job_quota,
+            job_body=job_body,
+            location=location,
+            token_seconds=talkdesk_token_seconds,
+            file_url_seconds=file_url_seconds,
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
+        self._runners: list[web.AppRunner] = []
+
+    def __enter__(self) -> Self:
+        """Starts the servers."""
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        except BaseException:
+            self._stop_loop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops them."""
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._stop_loop()
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        vendors = ("zendesk", "talkdesk", "talkdesk-id", "files")
+        apps = [
+            application(vendor, faults=self.faults, log=self._log, clock=self._clock)
+            for vendor in vendors
+        ]
+        self.zendesk.add_routes(apps[0])
+        self.talkdesk.add_api_routes(apps[1])
+        self.talkdesk.add_token_routes(apps[2])
+        self.talkdesk.add_file_routes(apps[3])
+        urls = [
+            await self._serve(app, self._port and self._port + index)
+            for index, app in enumerate(apps)
+        ]
+        self.zendesk.url, self.talkdesk.api_url, id_url, self.talkdesk.files_url = urls
+        self.talkdesk.token_url = f"{id_url}/oauth/token"
+
+    async def _serve(self, app: web.Application, port: int) -> str:
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.TCPSite(runner, HOST, port, shutdown_timeout=0).start()
+        return f"http://{HOST}:{runner.addresses[0][1]}"
+
+    async def _stop(self) -> None:
+        for runner in self._runners:
+            await runner.cleanup()
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests that the servers had so far."""
+        return self._log.copy()
+
+    def forget_requests(self) -> None:
+        """Empties that list."""
+        self._log.clear()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Settings of the tap that read all of the history of both vendors."""
+        return {
+            "start_date": "2019-01-01T00:00:00Z",
+            "zendesk_subdomain": "sandbox",
+            "zendesk_url": self.zendesk.url,
+            "zendesk_client_id": self.zendesk.client_id,
+            "zendesk_client_secret": self.zendesk.client_secret,
+            "talkdesk_account": "sandbox",
+            "talkdesk_api_url": self.talkdesk.api_url,
+            "talkdesk_token_url": self.talkdesk.token_url,
+            "talkdesk_client_id": self.talkdesk.client_id,
+            "talkdesk_client_secret": self.talkdesk.client_secret,
+        }
+
+    def change_calls(self, count: int, at: datetime | None = None) -> dict[str, int]:
+        """Lets time bring its changes: charges and quality arrive, customers rate, calls come in.
+
+        Args:
+            count: How many calls of each vendor change; a fifth as many come in anew.
+            at: When this happens; by default now.
+
+        Returns:
+            How many rows of each stream changed or are new.
+        """
+        at = at or datetime.fromtimestamp(self._clock(), timezone.utc)
+        return self._change_zendesk(count, at) | self._change_talkdesk(count, at)
+
+    def _change_zendesk(self, count: int, at: datetime) -> dict[str, int]:
+        changed = {"zendesk_calls": 0, "zendesk_legs": 0}
+        legs: dict[int, list[Row]] = {}
+        for leg in self.zendesk.legs.values():
+            legs.setdefault(leg["call_id"], []).append(leg)
+        made = [row for row in self.zendesk.calls.values() if row["created_at"] > "2020"]
+        update = {"updated_at": utc(at), "call_charge": "0.071", "quality_issues": ["none"]}
+        rows = [(row | update, legs.get(row["id"], [])) for row in self._maker.choose(made, count)]
+        for _ in range(count // 5):
+            call = self._maker.zendesk_call(at - timedelta(minutes=20), newest=at)
+            rows.append((call, self._maker.zendesk_legs(call)))
+        for call, its_legs in rows:
+            self.zendesk.put_call(call)
+            for leg in its_legs:
+                self.zendesk.put_leg(leg | {"updated_at": call["updated_at"]})
+            changed["zendesk_calls"] += 1
+            changed["zendesk_legs"] += len(its_legs)
+        return changed
+
+    def _change_talkdesk(self, count: int, at: datetime) -> dict[str, int]:
+        since = utc(at - timedelta(hours=24))
+        examples = {row["call_id"] for row in example("talkdesk_calls")}
+        recent = [
+            row
+            for name, row in self.talkdesk.calls.items()
+            if (row["end_at"] or "") >= since and name not in examples
+        ]
+        rows = [
+            row
+            | {
+                "csat_score": self._maker.score(),
+                "csat_survey_time": utc(at),
+                "notes": "Rated on the next day.",
+            }
+            for row in self._maker.choose(recent, count)
+        ]
+        rows += [self._maker.talkdesk_call(at - timedelta(minutes=40)) for _ in range(count // 5)]
+        for row in rows:
+            self.talkdesk.put_call(row)
+        return {"talkdesk_calls": len(rows)}

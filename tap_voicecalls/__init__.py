@@ -1,0 +1,1 @@
+"""Singer tap for contact-centre calls: Talkdesk Explore and Zendesk Talk."""

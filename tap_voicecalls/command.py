@@ -1,0 +1,33 @@
+"""The command line: the SDK's, ending in sentences instead of tracebacks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from singer_sdk.plugin_base import SingerCommand
+
+from tap_voicecalls.errors import SettingsError, SyncFailedError, VoiceCallsError
+
+
+class VoiceCallsCommand(SingerCommand):
+    """The tap's command; whatever ends it early is told in a line on stderr."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as click has it
+        """Runs the command and exits: with 1 where something failed."""
+        try:
+            return super().main(*args, **kwargs)
+        except SettingsError as error:
+            said = error.sentences
+        except SyncFailedError as error:
+            said = tuple(f"{stream}: {sentence}" for stream, sentence in error.failures.items())
+        except VoiceCallsError as error:
+            said = (str(error),)
+        except Exception as error:
+            self.logger.debug("What went wrong:", exc_info=True)
+            what = str(error).partition("\n")[0] or "no more is known"
+            advice = "Check the settings, the catalog and the state file; to report it, run with"
+            said = (f"{type(error).__name__}: {what}. {advice} TAP_VOICECALLS_LOGLEVEL=DEBUG.",)
+        for sentence in said:
+            self.logger.error(sentence)
+        sys.exit(1)

@@ -1,0 +1,382 @@
+"""Talking to an API: trying again what passes, telling in a sentence what does not."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import backoff
+import msgspec
+import requests
+from requests.auth import AuthBase
+
+from tap_voicecalls.errors import RefusedError, VoiceCallsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from datetime import datetime
+
+    from tap_voicecalls.times import Clock
+
+T = TypeVar("T")
+
+#: Seconds to connect, and between two pieces of an answer.
+TIMEOUT = (10.0, 120.0)
+#: For how many seconds a request is tried again when it meets a quota that others may be using up.
+QUOTA_PATIENCE = 30 * 60.0
+#: For how many seconds it is tried again for any other trouble.
+TROUBLE_PATIENCE = 5 * 60.0
+#: No single wait is longer, whatever `Retry-After` says.
+LONGEST_WAIT = 10 * 60.0
+#: How long to wait on a 429 that does not say; both vendors count by the minute.
+WAIT_FOR_QUOTA = 60.0
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_LONGEST_WORDS = 300
+_URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
+_TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+
+
+class UnreadableError(Exception):
+    """An answer whose body is not what it should be; worth asking for again."""
+
+
+class _PassingError(Exception):
+    """Trouble that may pass: a request that failed in a way that is tried again."""
+
+    def __init__(self, sentence: str, *, wait: float | None = None, quota: bool = False) -> None:
+        super().__init__(sentence)
+        self.wait = wait
+        self.patience = QUOTA_PATIENCE if quota else TROUBLE_PATIENCE
+
+
+@dataclass(frozen=True)
+class Token:
+    """An access token and for how many seconds it is good."""
+
+    text: str
+    seconds: float
+
+
+class BearerAuth(AuthBase):
+    """An OAuth bearer token, shared by threads and made anew before it ends."""
+
+    def __init__(self, fetch: Callable[[], Token], clock: Clock) -> None:
+        """Takes the way to a new token; asks for none yet."""
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._good_until = 0.0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Puts the token on a request."""
+        request.headers["Authorization"] = f"Bearer {self.token()}"
+        return request
+
+    def token(self) -> str:
+        """The token now in use: a new one if there is none or it is about to end."""
+        with self._lock:
+            if self._token is None or self._clock.monotonic() >= self._good_until:
+                asked_at = self._clock.monotonic()
+                self._token = self._fetch()
+                # A minute early, or a tenth of a short life: the request still has to get there.
+                early = min(60.0, self._token.seconds / 10)
+                self._good_until = asked_at + self._token.seconds - early
+            return self._token.text
+
+    def give_up(self, request: requests.PreparedRequest) -> bool:
+        """Drops the token that a request carried, so that the next request gets a new one.
+
+        Returns:
+            Whether another try can carry another token: always, for a token that can be made anew.
+        """
+        with self._lock:
+            # Another thread may have replaced it already.
+            if self._token and request.headers.get("Authorization") == f"Bearer {self._token.text}":
+                self._token = None
+        return True
+
+
+class Api:
+    """One vendor's API over HTTP."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        vendor: str,
+        *,
+        clock: Clock,
+        user_agent: str,
+        logger: logging.Logger,
+        advice: Callable[[int], str],
+        secrets: Iterable[str] = (),
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+        stopped: threading.Event | None = None,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            vendor: The vendor's name, for sentences.
+            clock: What waits.
+            user_agent: Sent with every request.
+            logger: Takes a line for each wait.
+            advice: What to do about an HTTP status that is not tried again, as a sentence.
+            secrets: Texts that no sentence may show.
+            turn: A request is sent inside this context; it may wait for the request's turn.
+            stopped: Ends every wait, and the request that waits, when it is set.
+        """
+        # Its debug lines hold whole URLs, presigned ones too, so no log configuration may ask
+        # for them.
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
+        self.vendor = vendor
+        self.clock = clock
+        self.logger = logger
+        self._advice = advice
+        self._secrets = tuple(secret for secret in secrets if secret)
+        self._turn = turn
+        self._stopped = stopped or threading.Event()
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+        self._session.headers.pop("Connection", None)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._session.close()
+
+    def send(  # noqa: PLR0913
+        self,
+        method: str,
+        url: str,
+        read: Callable[[requests.Response], T],
+        *,
+        auth: AuthBase | None = None,
+        accept: Collection[int] = (HTTPStatus.OK,),
+        new_token_on: Collection[int] = (HTTPStatus.UNAUTHORIZED,),
+        json: dict[str, Any] | None = None,
+        form: dict[str, str] | None = None,
+    ) -> T:
+        """Sends a request until it has an answer that can be read.
+
+        Redirects are answers like others: credentials never follow one.
+
+        Args:
+            method: The HTTP method.
+            url: The whole URL.
+            read: Makes of an answer what is wanted; it may raise `UnreadableError`.
+            auth: The credentials; without, none are sent.
+            accept: The statuses that `read` takes.
+            new_token_on: The statuses on which one new token is tried, if `auth` can make one.
+            json: A body to send as JSON.
+            form: A body to send as a form.
+
+        Raises:
+            RefusedError: The API refused.
+            VoiceCallsError: The trouble did not pass.
+        """
+        what = f"{method} {urlsplit(url).path}"
+        started = self.clock.monotonic()
+        pauses = backoff.expo(max_value=60)
+        next(pauses)  # backoff's generators begin when they are asked twice
+        token_was_new = not isinstance(auth, BearerAuth)
+        while True:
+            try:
+                with (
+                    self._turn(),
+                    self._session.request(
+                        method,
+                        url,
+                        # Without any, requests would look for credentials in ~/.netrc.
+                        auth=auth or (lambda request: request),
+                        json=json,
+                        data=form,
+                        timeout=TIMEOUT,
+                        allow_redirects=False,
+                        stream=True,
+                    ) as response,
+                ):
+                    status = response.status_code
+                    if status in accept:
+                        return read(response)
+                    if status in new_token_on and not token_was_new:
+                        assert isinstance(auth, BearerAuth)  # noqa: S101 - for the type checker
+                        token_was_new = auth.give_up(response.request)
+                        continue
+                    raise self._refusal(response, what)
+            except _PassingError as error:
+                passing = error
+            except UnreadableError as error:
+                passing = _PassingError(f"{self.vendor} answered {what} with {error}")
+            except requests.RequestException as error:
+                passing = self._trouble(error, url, what)
+            if self.clock.monotonic() - started >= passing.patience:
+                waited = in_words(self.clock.monotonic() - started)
+                raise VoiceCallsError(
+                    f"{passing}; it was tried again for {waited} without success. "
+                    f"Run the tap again later: it goes on from its last bookmark."
+                ) from None
+            wait = passing.wait
+            if wait is None:
+                wait = backoff.full_jitter(next(pauses))
+            self.logger.warning("%s; trying again in %s.", passing, in_words(wait))
+            self.wait(wait)
+
+    def wait(self, seconds: float) -> None:
+        """Lets time pass.
+
+        Raises:
+            VoiceCallsError: Meanwhile it was said that no more answers are wanted.
+        """
+        self.clock.sleep(seconds, self._stopped)
+        if self._stopped.is_set():
+            raise VoiceCallsError(f"{self.vendor}: the run is ending.")
+
+    def without_secrets(self, text: str, request: requests.PreparedRequest) -> str:
+        """What an API said to a request, as it may be shown: no secret, no query of a URL."""
+        sent = request.headers.get("Authorization", "").split()[1:]
+        for secret in (*self._secrets, *sent):
+            text = text.replace(secret, "***")
+        return _URL_QUERY.sub(r"\1?***", text)
+
+    def _refusal(self, response: requests.Response, what: str) -> Exception:
+        """What to raise for an answer with a status that was not hoped for."""
+        status = response.status_code
+        words = self.without_secrets(own_words(response), response.request)
+        said = f'{status} "{words}"' if words else f"{status}"
+        if trace := response.headers.get("platform-tid"):
+            said += f" (platform-tid {trace[:80]}, for Talkdesk's support)"
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = retry_after(response, self.clock.now()) or WAIT_FOR_QUOTA
+            return _PassingError(
+                f"{self.vendor} allows no more requests just now, {said}", wait=wait, quota=True
+            )
+        sentence = f"{self.vendor} answered {what} with {said}"
+        if status == HTTPStatus.CONFLICT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _PassingError(sentence, wait=retry_after(response, self.clock.now()))
+        if 300 <= status < 400:  # noqa: PLR2004 - a redirect
+            target = urlsplit(response.headers.get("Location", "")).hostname or "another place"
+            advice = (
+                f"It redirects to {target[:80]}: check the account's name or URL in the settings."
+            )
+        else:
+            advice = self._advice(status)
+        return RefusedError(f"{sentence}. {advice}", status=status, words=words)
+
+    def _trouble(self, error: requests.RequestException, url: str, what: str) -> _PassingError:
+        """What passes of the trouble that `requests` had; the texts of its errors hold URLs.
+
+        Raises:
+            VoiceCallsError: The trouble will not pass.
+        """
+        host = urlsplit(url).hostname
+        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in str(error):
+            raise VoiceCallsError(
+                f"{self.vendor}: the certificate of {host} can't be trusted. Check the account's "
+                f"name and REQUESTS_CA_BUNDLE; a suspended account shows itself like this too."
+            ) from None
+        if isinstance(error, requests.Timeout):
+            return _PassingError(f"{self.vendor}: {host} did not answer {what} in time")
+        if isinstance(
+            error,
+            requests.ConnectionError
+            | requests.exceptions.ChunkedEncodingError
+            | requests.exceptions.ContentDecodingError,
+        ):
+            return _PassingError(f"{self.vendor}: the connection to {host} broke during {what}")
+        raise VoiceCallsError(
+            f"{self.vendor}: {what} can't be sent to {host} ({type(error).__name__}). "
+            f"Check the vendor's settings, and HTTPS_PROXY if it is set."
+        ) from None
+
+
+def read_json(response: requests.Response) -> dict[str, Any]:
+    """The JSON object of an answer, its numbers exactly as they were sent.
+
+    Raises:
+        UnreadableError: The body is no JSON object.
+    """
+    try:
+        # Decimal keeps a number such as 1.10 or one with 20 digits as it is.
+        body = _DECODER.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise UnreadableError("a body that is not JSON") from None
+    if not isinstance(body, dict):
+        raise UnreadableError("JSON that is not an object")
+    return body
+
+
+def retry_after(response: requests.Response, now: datetime) -> float | None:
+    """The seconds that `Retry-After` asks for, or None without a usable one.
+
+    Seen are whole seconds, fractions, HTTP dates, 0 and negative numbers; the last two say nothing.
+    """
+    header = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(header) - now).total_seconds()
+        except (ValueError, TypeError):  # no date, or one without a zone
+            return None
+    if not math.isfinite(seconds) or seconds <= 0:
+        return None
+    return min(seconds, LONGEST_WAIT)
+
+
+def own_words(response: requests.Response) -> str:
+    """What an API says in a refusal, from any of the forms that both vendors use.
+
+    JSON with `error` as a text or an object, OAuth's `error_description`, Talkdesk's `code`,
+    `message`, `description` and `fields`, the edge's `title` and `detail`, HTML, plain text.
+    """
+    try:
+        text = response.content[: 64 * 1024].decode("utf-8", "replace")
+    except requests.RequestException:
+        return ""
+    try:
+        body = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        plain = " ".join(_TAG.sub(" ", text).split())
+        return plain[:_LONGEST_WORDS]
+    return ", ".join(dict.fromkeys(_said(body)))[:_LONGEST_WORDS]
+
+
+def _said(body: object) -> Iterable[str]:
+    """The texts of an error body, the more general ones first."""
+    if isinstance(body, str | int):
+        yield str(body)
+    elif isinstance(body, list):
+        for part in body:
+            yield from _said(part)
+    elif isinstance(body, dict):
+        names = "code", "name", "error", "title", "message", "description", "error_description"
+        for name in (*names, "detail", "details", "errors", "fields"):
+            if body.get(name):
+                yield from _said(body[name])
+
+
+def same_origin(url: str, other: str) -> bool:
+    """Whether credentials for one URL may be sent to the other: scheme, host and port agree."""
+    return _origin(url) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def in_words(seconds: float) -> str:
+    """A length of time for people, from seconds: `7 s`, `3 min`, `2 h 5 min`."""
+    whole = math.ceil(seconds)
+    if whole < 2 * 60:
+        return f"{whole} s"
+    hours, minutes = divmod(round(whole / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

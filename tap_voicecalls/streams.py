@@ -1,0 +1,187 @@
+"""What the three streams share: their start, how their bookmark moves, the shape of a record."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.streams import Stream
+
+from tap_voicecalls import schemas
+from tap_voicecalls.errors import VoiceCallsError
+from tap_voicecalls.records import RecordShape
+from tap_voicecalls.times import utc_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_voicecalls.records import Row
+    from tap_voicecalls.tap import TapVoiceCalls
+
+#: Seconds between two lines of progress.
+PROGRESS_EVERY = 5.0
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What a vendor gives at a time: a page, or a window.
+
+    Attributes:
+        rows: The rows, as the vendor sent them.
+        reached: Once these rows are written, everything before this time has been.
+    """
+
+    rows: Iterable[Row]
+    reached: datetime
+
+
+class CallHistoryStream(Stream, abc.ABC):
+    """An incremental stream whose bookmark says up to where everything has been read.
+
+    After each portion is written, the bookmark becomes the point up to which everything has been
+    read, but never later than the start of the sync less the lookback, and never earlier than it
+    was. What is newer is written too, and read again next time: targets upsert on the key.
+    """
+
+    schema = StreamSchema(SchemaDirectory(schemas))
+    # Records are conformed once, by their `RecordShape`. The SDK's way would read the text "false"
+    # as true.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    def __init__(self, tap: TapVoiceCalls) -> None:
+        """Makes the stream; nothing is asked of the vendor."""
+        super().__init__(tap)
+        self.voicecalls = tap
+        self.portions_read = 0
+        self._rows_read = 0
+
+    @property
+    @abc.abstractmethod
+    def lookback(self) -> timedelta:
+        """How far the bookmark stays behind the start of the sync."""
+
+    @abc.abstractmethod
+    def portions(self, start: datetime, end: datetime | None) -> Iterator[Portion]:
+        """Reads from the vendor, in the order of time, from `start` to `end` or up to now.
+
+        Raises:
+            VoiceCallsError: It can't be read further.
+        """
+
+    @abc.abstractmethod
+    def progress(self, share: float) -> str:
+        """What the vendor's way of reading says of its progress, a `share` of the way along."""
+
+    @cached_property
+    def sync_started(self) -> datetime:
+        """When the sync of this stream began."""
+        return self.voicecalls.clock.now()
+
+    @property
+    def newest_bookmark(self) -> datetime:
+        """No bookmark of this run is later: what is newer may still change unseen."""
+        return self.sync_started - self.lookback
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:  # noqa: ARG002
+        """None: the bookmark has a limit of its own, `newest_bookmark`."""
+        return
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        """Gives each row, and moves the bookmark behind each portion.
+
+        A failure ends this stream alone; the tap tells it at the end of the run.
+        """
+        start = self.get_starting_timestamp(context)
+        assert start is not None  # noqa: S101 - start_date is required
+        try:
+            yield from self._rows(start, self.voicecalls.span.end)
+        except VoiceCallsError as error:
+            self.voicecalls.report_failure(self.name, str(error))
+        except Exception as error:
+            self.logger.debug("What went wrong in %s:", self.name, exc_info=True)
+            self.voicecalls.report_failure(
+                self.name,
+                f"an error of the tap itself, {type(error).__name__} in {_place(error)}. Its "
+                f"bookmark is safe; run with TAP_VOICECALLS_LOGLEVEL=DEBUG and report it.",
+            )
+
+    def _rows(self, start: datetime, end: datetime | None) -> Iterator[Row]:
+        limit = self.sync_started if end is None else min(self.sync_started, end)
+        if start >= limit:
+            self.logger.warning(
+                "%s: nothing to read, as its bookmark %s is not before %s.",
+                self.name,
+                utc_text(start),
+                "now" if end is None else "end_date or now",
+            )
+            return
+        told_at = self.voicecalls.clock.monotonic()
+        for portion in self.portions(start, end):
+            for row in portion.rows:
+                self._rows_read += 1
+                yield row
+            # Here every row of the portion has been written.
+            self.portions_read += 1
+            self._move_bookmark(portion.reached if end is None else min(portion.reached, end))
+            if self.voicecalls.clock.monotonic() - told_at >= PROGRESS_EVERY:
+                told_at = self.voicecalls.clock.monotonic()
+                self._tell_progress(portion.reached, start, limit)
+        self._tell_progress(limit, start, limit)
+
+    def _move_bookmark(self, reached: datetime) -> None:
+        bookmark = utc_text(min(reached, self.newest_bookmark))
+        state = self.stream_state
+        if (
+            state.get("replication_key") != self.replication_key
+            or (state.get("replication_key_value") or "") < bookmark
+        ):
+            state["replication_key"] = self.replication_key
+            state["replication_key_value"] = bookmark
+        # With BATCH the rows so far are in no message yet; the SDK writes STATE behind it.
+        if not self.get_batch_config(self.config):
+            self.finalize_state_progress_markers()
+
+    def _tell_progress(self, reached: datetime, start: datetime, limit: datetime) -> None:
+        share = min(1.0, max(0.0, (reached - start) / (limit - start)))
+        self.logger.info(
+            "%s: %s rows, read up to %s (%d %% of the way), %s.",
+            self.name,
+            f"{self._rows_read:,}",
+            utc_text(min(reached, limit)),
+            math.floor(100 * share),
+            self.progress(share),
+        )
+
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        """Nothing: the SDK's bookmark follows each row, ours the portions.
+
+        There is no public way to switch the SDK's off.
+        """
+
+    @cached_property
+    def _shape(self) -> RecordShape:
+        return RecordShape(self.schema, lambda said: self.logger.warning("%s: %s", self.name, said))
+
+    def post_process(self, row: Record, context: Context | None = None) -> Record:  # noqa: ARG002
+        """Makes the record of a row."""
+        return self._shape.record(row)
+
+
+def _place(error: BaseException) -> str:
+    """The file and line where an error arose, without its path."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown place"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"

@@ -1,0 +1,211 @@
+"""The settings of Talkdesk Explore."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from tap_voicecalls.errors import SettingsError
+from tap_voicecalls.settings import read_name, read_url, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The API's and the identity service's domain of each region; from Talkdesk's documentation,
+#: "How to guarantee your app works in all regions".
+REGIONS = {
+    "us": ("talkdeskapp.com", "talkdeskid.com"),
+    "eu": ("talkdeskapp.eu", "talkdeskid.eu"),
+    "ca": ("talkdeskappca.com", "talkdeskidca.com"),
+}
+_DOMAINS = re.compile(r"(my)?talkdesk(id|app)?(ca)?\.(com|eu)")
+
+_SIGNED = "talkdesk_key_id", "talkdesk_private_key"
+#: Any of these says that Talkdesk is wanted; the others have defaults.
+OWN_SETTINGS = (
+    "talkdesk_account",
+    "talkdesk_client_id",
+    "talkdesk_client_secret",
+    *_SIGNED,
+    "talkdesk_api_url",
+    "talkdesk_token_url",
+)
+
+SETTINGS: tuple[th.Property[Any], ...] = (
+    th.Property(
+        "talkdesk_account",
+        th.StringType,
+        title="Talkdesk account",
+        description="The account's name: `acme` of acme.mytalkdesk.com.",
+    ),
+    th.Property(
+        "talkdesk_region",
+        th.StringType,
+        default="us",
+        title="Talkdesk region",
+        description="Where the account lives: us, eu or ca. For other regions, set both URLs.",
+    ),
+    th.Property(
+        "talkdesk_client_id",
+        th.StringType,
+        title="Talkdesk OAuth client",
+        description="The id of an OAuth client with the scopes data-reports:read and "
+        "data-reports:write.",
+    ),
+    th.Property(
+        "talkdesk_client_secret",
+        th.StringType,
+        secret=True,
+        title="Talkdesk OAuth secret",
+        description="The secret of that OAuth client.",
+    ),
+    th.Property(
+        "talkdesk_key_id",
+        th.StringType,
+        title="Talkdesk key id",
+        description="The id of the OAuth client's key, for a signed JWT instead of the secret.",
+    ),
+    th.Property(
+        "talkdesk_private_key",
+        th.StringType,
+        secret=True,
+        title="Talkdesk private key",
+        description="That key: an EC key on P-256 as PEM, or its PKCS#8 in base64.",
+    ),
+    th.Property(
+        "talkdesk_api_url",
+        th.StringType,
+        title="Talkdesk API URL",
+        description="The base URL of the API in place of the region's, "
+        "for other regions and tests.",
+    ),
+    th.Property(
+        "talkdesk_token_url",
+        th.StringType,
+        title="Talkdesk token URL",
+        description="The whole URL of the token endpoint in place of the account's and region's.",
+    ),
+    th.Property(
+        "talkdesk_window_days",
+        th.IntegerType(minimum=1, maximum=31),
+        default=28,
+        title="Talkdesk window",
+        description="How many days one report job covers; Talkdesk allows a month.",
+    ),
+    th.Property(
+        "talkdesk_lookback_hours",
+        th.IntegerType(minimum=0),
+        default=48,
+        title="Talkdesk lookback",
+        description="How many hours the bookmark stays behind the start of the sync: notes, "
+        "ratings and CSAT arrive up to a day late, and nothing marks the change.",
+    ),
+    th.Property(
+        "talkdesk_concurrent_jobs",
+        th.IntegerType(minimum=1, maximum=10),
+        default=4,
+        title="Talkdesk jobs at once",
+        description="How many report jobs are under way at once; the account's quota of 15 is "
+        "shared with everyone who runs reports.",
+    ),
+    th.Property(
+        "talkdesk_job_timeout_seconds",
+        th.IntegerType(minimum=1),
+        default=3600,
+        title="Talkdesk job timeout",
+        description="How many seconds one report job may take, from its creation to its file.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TalkdeskSettings:
+    """The settings of Talkdesk Explore, checked.
+
+    Of `client_secret` on the one hand, `key_id` and `private_key` on the other, one is there.
+    """
+
+    api_url: str
+    token_url: str
+    client_id: str
+    client_secret: str | None
+    key_id: str | None
+    private_key: str | None
+    region: str
+    window: timedelta
+    lookback: timedelta
+    concurrent_jobs: int
+    job_timeout: timedelta
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that no output may show."""
+        return tuple(secret for secret in (self.client_secret, self.private_key) if secret)
+
+
+def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
+    """Checks what is set for Talkdesk.
+
+    Raises:
+        SettingsError: Something is missing or malformed; the sentence names it.
+    """
+    api_url = read_url(config, "talkdesk_api_url")
+    token_url = read_url(config, "talkdesk_token_url")
+    region = str(config["talkdesk_region"]).lower()
+    if not (api_url and token_url):
+        if region not in REGIONS:
+            raise SettingsError(
+                "talkdesk_region must be us, eu or ca; "
+                "for another region set talkdesk_api_url and talkdesk_token_url."
+            )
+        api_domain, id_domain = REGIONS[region]
+        api_url = api_url or f"https://api.{api_domain}"
+        if not token_url:
+            require(
+                config, ("talkdesk_account",), "the account's name, `acme` of acme.mytalkdesk.com"
+            )
+            account = read_name(config, "talkdesk_account", _DOMAINS, "acme.mytalkdesk.com")
+            token_url = f"https://{account}.{id_domain}/oauth/token"
+    require(config, ("talkdesk_client_id",), "the id of Talkdesk's OAuth client")
+    if any(name in config for name in _SIGNED):
+        require(config, _SIGNED, f"a signed JWT needs both {_SIGNED[0]} and {_SIGNED[1]}")
+    else:
+        require(
+            config,
+            ("talkdesk_client_secret",),
+            f"the secret of talkdesk_client_id, or in its place {_SIGNED[0]} and {_SIGNED[1]}",
+        )
+    return TalkdeskSettings(
+        api_url=api_url,
+        token_url=token_url,
+        client_id=config["talkdesk_client_id"],
+        client_secret=config.get("talkdesk_client_secret"),
+        key_id=config.get("talkdesk_key_id"),
+        private_key=_read_key(config["talkdesk_private_key"]) if _SIGNED[1] in config else None,
+        region=region,
+        window=timedelta(days=config["talkdesk_window_days"]),
+        lookback=timedelta(hours=config["talkdesk_lookback_hours"]),
+        concurrent_jobs=config["talkdesk_concurrent_jobs"],
+        job_timeout=timedelta(seconds=config["talkdesk_job_timeout_seconds"]),
+    )
+
+
+def _read_key(value: str) -> str:
+    """The private key as PEM; in one line, its line ends are a backslash and an n."""
+    from jwt.algorithms import ECAlgorithm  # noqa: PLC0415 - slow to load, and few need it
+
+    pem = value.replace("\\n", "\n")
+    if "-----BEGIN" not in pem:
+        pem = f"-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n"
+    try:
+        ECAlgorithm(ECAlgorithm.SHA256).prepare_key(pem)
+    except Exception:  # noqa: BLE001 - many kinds, and their texts may hold a part of the key
+        raise SettingsError(
+            "talkdesk_private_key is no EC private key: set it to the PEM, or to the base64 "
+            "PKCS#8, that Talkdesk gave with talkdesk_key_id."
+        ) from None
+    return pem

@@ -1,0 +1,249 @@
+"""The tap: its settings, which vendors they configure, and the list of streams."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from singer_sdk import typing as th
+
+from tap_voicecalls import settings
+from tap_voicecalls.command import VoiceCallsCommand
+from tap_voicecalls.errors import SettingsError, SyncFailedError, VoiceCallsError
+from tap_voicecalls.talkdesk import settings as talkdesk
+from tap_voicecalls.talkdesk.account import TalkdeskAccount
+from tap_voicecalls.talkdesk.streams import TalkdeskCalls
+from tap_voicecalls.times import Clock, as_utc, utc_text
+from tap_voicecalls.zendesk import settings as zendesk
+from tap_voicecalls.zendesk.account import ZendeskAccount
+from tap_voicecalls.zendesk.streams import ZendeskCalls, ZendeskLegs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import click
+    from singer_sdk.streams import Stream
+
+    from tap_voicecalls.streams import CallHistoryStream
+
+
+class TapVoiceCalls(Tap):
+    """Singer tap for contact-centre calls: Talkdesk Explore and Zendesk Talk, incrementally."""
+
+    name = "tap-voicecalls"
+    config_jsonschema = th.PropertiesList(
+        *settings.SETTINGS, *zendesk.SETTINGS, *talkdesk.SETTINGS
+    ).to_dict()
+
+    #: What every wait and every look at the time goes through.
+    clock: ClassVar[Clock] = Clock()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes what the SDK's tap takes, and asks nobody for anything.
+
+        Raises:
+            SettingsError: The settings are not complete, unless they need not be validated.
+        """
+        self.failures: dict[str, str] = {}
+        try:
+            super().__init__(*args, **kwargs)
+        except ValueError:
+            self._blame_environment()
+            raise
+
+    # Settings
+
+    @cached_property
+    def span(self) -> settings.Span:
+        """The time to read."""
+        return settings.read_span(self.config)
+
+    @cached_property
+    def zendesk_settings(self) -> zendesk.ZendeskSettings:
+        """The settings of Zendesk."""
+        return zendesk.read_settings(self.config)
+
+    @cached_property
+    def talkdesk_settings(self) -> talkdesk.TalkdeskSettings:
+        """The settings of Talkdesk."""
+        return talkdesk.read_settings(self.config)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Adds to the SDK's checks those that JSON schema can't make.
+
+        There is no public place for it that comes before the streams are listed.
+        """
+        self._config = settings.present(self._config)
+        sentences = [
+            sentence
+            for error in super()._validate_config(raise_errors=False)
+            if (sentence := self._as_sentence(error))
+        ]
+        if not sentences:
+            sentences = list(self._problems())
+        if sentences and raise_errors:
+            raise SettingsError(*sentences)
+        if not sentences:
+            # The SDK compares it with bookmarks, and does not read every form of a time.
+            self._config["start_date"] = utc_text(self.span.start)
+        return sentences
+
+    def _problems(self) -> Iterable[str]:
+        checks: list[Callable[[], object]] = [lambda: self.span]
+        if self._is_configured(zendesk.OWN_SETTINGS):
+            checks.append(lambda: self.zendesk_settings)
+        if self._is_configured(talkdesk.OWN_SETTINGS):
+            checks.append(lambda: self.talkdesk_settings)
+        if len(checks) == 1:
+            yield (
+                "No vendor is configured: set zendesk_subdomain and its credentials for Zendesk "
+                "Talk, or talkdesk_account and its credentials for Talkdesk."
+            )
+        for check in checks:
+            try:
+                check()
+            except SettingsError as error:
+                yield from error.sentences
+
+    def _as_sentence(self, error: str) -> str | None:
+        """An error of the SDK's validation without the value of a secret."""
+        if "'start_date' is a required property" in error:
+            return str(settings.missing_start_date())
+        found = re.search(r" in config\['(\w+)'\]", error)
+        if found is None:
+            return f"The settings are not valid: {error}."
+        name = found[1]
+        if self.config_jsonschema["properties"].get(name, {}).get("secret"):
+            return f"{name} must be a text."
+        return f"{name} is not valid: {error[: found.start()]}."
+
+    def _is_configured(self, own_settings: Iterable[str]) -> bool:
+        return any(name in self.config for name in own_settings)
+
+    def _blame_environment(self) -> None:
+        """Names the variable that the SDK could not read as a whole number.
+
+        Raises:
+            SettingsError: There is one.
+        """
+        for name, schema in self.config_jsonschema["properties"].items():
+            variable = f"TAP_VOICECALLS_{name.upper()}"
+            value = os.environ.get(variable)
+            if "integer" in schema.get("type", ()) and value is not None:
+                try:
+                    int(value)
+                except ValueError:
+                    raise SettingsError(
+                        f"{variable} is {value[:40]!r}: {name} must be a whole number."
+                    ) from None
+
+    # Vendors and streams
+
+    @cached_property
+    def zendesk(self) -> ZendeskAccount:
+        """The Zendesk account, shared by its streams."""
+        return ZendeskAccount(
+            self.zendesk_settings,
+            clock=self.clock,
+            user_agent=self._user_agent,
+            logger=self.logger,
+        )
+
+    @cached_property
+    def talkdesk(self) -> TalkdeskAccount:
+        """The Talkdesk account."""
+        return TalkdeskAccount(
+            self.talkdesk_settings,
+            clock=self.clock,
+            user_agent=self._user_agent,
+            logger=self.logger,
+        )
+
+    @property
+    def _user_agent(self) -> str:
+        return self.config.get("user_agent") or f"{self.name}/{self.plugin_version}"
+
+    def discover_streams(self) -> list[Stream]:
+        """The streams of the vendors that are configured; all of them where none is."""
+        streams: list[type[CallHistoryStream]] = []
+        if self._is_configured(talkdesk.OWN_SETTINGS):
+            streams += [TalkdeskCalls]
+        if self._is_configured(zendesk.OWN_SETTINGS):
+            streams += [ZendeskCalls, ZendeskLegs]
+        return [stream(self) for stream in streams or (TalkdeskCalls, ZendeskCalls, ZendeskLegs)]
+
+    # State
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Takes a state; its bookmarks get the form that ours are compared in, as text.
+
+        Raises:
+            VoiceCallsError: A bookmark is no time.
+        """
+        bookmarks = state.get("bookmarks") or {}
+        if state and not bookmarks:
+            self.logger.warning("The state holds no bookmarks: all since start_date is read.")
+        for name, stream in self.streams.items():
+            bookmark = bookmarks.get(name) or {}
+            value = bookmark.get("replication_key_value")
+            if value is None or bookmark.get("replication_key") != stream.replication_key:
+                continue
+            try:
+                bookmark["replication_key_value"] = f"{as_utc(str(value))[:19]}Z"
+            except ValueError:
+                raise VoiceCallsError(
+                    f"The bookmark of {name} in the state is {str(value)[:40]!r}, which is no "
+                    f"time: write it as 2026-01-01T00:00:00Z, with `meltano state set` or in the "
+                    f"state file."
+                ) from None
+        super().load_state({"bookmarks": bookmarks})
+
+    # Running
+
+    def report_failure(self, stream: str, sentence: str) -> None:
+        """Takes a stream's failure, which ends the run once the other streams were read."""
+        self.failures[stream] = sentence
+        self.logger.warning("%s stops here: %s", stream, sentence)
+
+    def sync_all(self) -> None:  # type: ignore[misc] # final: extended, not replaced
+        """Reads all streams.
+
+        Raises:
+            SyncFailedError: Some of them failed; the others were read.
+        """
+        super().sync_all()
+        self._raise_failures()
+
+    def run_sync_dry_run(  # type: ignore[misc] # final: extended, not replaced
+        self,
+        dry_run_record_limit: int | None = 1,
+        streams: Iterable[Stream] | None = None,
+    ) -> bool:
+        """Reads the first records of each stream.
+
+        Raises:
+            SyncFailedError: Some of them failed.
+        """
+        done = super().run_sync_dry_run(dry_run_record_limit, streams)
+        self._raise_failures()
+        return done
+
+    def _raise_failures(self) -> None:
+        if self.failures:
+            raise SyncFailedError(self.failures)
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """The SDK's command, with failures told in sentences."""
+        command = super().get_singer_command()
+        return VoiceCallsCommand(
+            name=command.name,
+            callback=command.callback,
+            context_settings=command.context_settings,
+            help=command.help,
+            params=command.params,
+            logger=cls.logger,
+        )

@@ -1,0 +1,76 @@
+"""Times: one clock for everything that waits or looks at the time, one text form in UTC."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, cast
+
+import pendulum
+
+if TYPE_CHECKING:
+    from threading import Event
+
+_IS_UTC_SECONDS = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ").fullmatch
+_IS_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
+).fullmatch
+
+
+class Clock:
+    """The time, and waiting for it to pass. Tests travel by giving the tap another one."""
+
+    def now(self) -> datetime:
+        """The time of day, in UTC."""
+        return datetime.now(timezone.utc)
+
+    def monotonic(self) -> float:
+        """Seconds that only ever go forward, for durations and deadlines."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float, interrupt: Event | None = None) -> None:
+        """Waits `seconds`, or until `interrupt` is set."""
+        if interrupt is None:
+            time.sleep(seconds)
+        else:
+            interrupt.wait(seconds)
+
+
+def parse_time(text: str) -> datetime:
+    """Reads a date or a time as RFC 3339 writes it; without a zone it is UTC.
+
+    Raises:
+        ValueError: The text is no such time.
+    """
+    text = text.strip()
+    if not _IS_TIME(text):
+        raise ValueError(f"not an RFC 3339 time: {text[:40]!r}")
+    moment = cast("datetime", pendulum.parse(text.upper(), tz="UTC"))
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError(f"a time outside the calendar: {text!r}") from None
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment as text in UTC, cut to whole seconds.
+
+    It is the form of every bookmark: of a fixed width, because the SDK compares bookmarks as text.
+    """
+    return moment.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
+
+
+def as_utc(text: str) -> str:
+    """Rewrites a time to UTC; what the vendors usually send comes back unchanged.
+
+    Fractions of a second are kept.
+
+    Raises:
+        ValueError: The text is no RFC 3339 time.
+    """
+    if _IS_UTC_SECONDS(text):
+        return text
+    moment = parse_time(text)
+    fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
+    return f"{utc_text(moment)[:-1]}{fraction}Z"

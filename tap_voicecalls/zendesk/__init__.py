@@ -1,0 +1,1 @@
+"""Zendesk Talk: the incremental exports of calls and of their legs."""

@@ -1,0 +1,226 @@
+"""The incremental exports of Zendesk Talk: pages from a start time on, without a mark at the end.
+
+From Zendesk's documentation, "Incremental Exports" of the Talk API: `start_time` is inclusive,
+`end_time` is the newest time on the page and the `start_time` of `next_page`, and `next_page` is
+never null: at the end it repeats the last page for ever. No page size is documented, so no rule
+here depends on one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from tap_voicecalls.errors import RefusedError, VoiceCallsError
+from tap_voicecalls.http import UnreadableError, read_json, same_origin
+from tap_voicecalls.times import as_utc, utc_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from logging import Logger
+
+    import requests
+    from requests.auth import AuthBase
+
+    from tap_voicecalls.http import Api
+    from tap_voicecalls.records import Row
+
+PATH = "/api/v2/channels/voice/stats/incremental"
+#: Never ask for what is newer than this: Zendesk's other exports refuse a `start_time` that is.
+NEWEST_START = timedelta(seconds=60)
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page, without the rows that the page before it ended with.
+
+    Attributes:
+        rows: The rows, as they were sent.
+        reached: Everything that changed before this second has been read.
+    """
+
+    rows: list[Row]
+    reached: datetime
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What Zendesk sent for one request.
+
+    Attributes:
+        url: What was asked for.
+        rows: The rows, as they were sent.
+        newest: The newest `updated_at` among them, in seconds since 1970; None without any.
+        end_time: The answer's own word for it; None where it sent none.
+        next_page: The URL to go on with, on our own host; None where it sent none.
+    """
+
+    url: str
+    rows: list[Row]
+    newest: int | None
+    end_time: int | None
+    next_page: str | None
+
+    @property
+    def cursor(self) -> int | None:
+        """Up to where the answer reaches: the smaller word of two that should be the same."""
+        known = [second for second in (self.newest, self.end_time) if second is not None]
+        return min(known, default=None)
+
+
+class IncrementalExport:
+    """The export of `calls` or of `legs`."""
+
+    def __init__(
+        self, resource: str, *, url: str, api: Api, auth: AuthBase, logger: Logger
+    ) -> None:
+        """Takes the way to the API; asks for nothing yet.
+
+        Args:
+            resource: `calls` or `legs`.
+            url: The base URL of the account.
+            api: Sends the requests.
+            auth: The credentials.
+            logger: Takes a line for each surprise.
+        """
+        self._resource = resource
+        self._base = url
+        self._api = api
+        self._auth = auth
+        self._logger = logger
+        self._warned: set[str] = set()
+
+    def pages(self, start: datetime, until: datetime) -> Iterator[Page]:
+        """Reads pages until there is nothing more, or until one reaches `until`.
+
+        Args:
+            start: The earliest `updated_at`.
+            until: Where to stop: on an account that never goes quiet there is always more.
+
+        Raises:
+            VoiceCallsError: The export can't be read to its end.
+        """
+        asked = int(min(start, self._api.clock.now() - NEWEST_START).timestamp())
+        url: str | None = self._url(asked)
+        visited: set[str] = set()
+        doubted: str | None = None
+        written: set[bytes] = set()  # the rows of the second that the next page begins with
+        largest = 0
+        while url is not None:
+            if url in visited:
+                raise VoiceCallsError(
+                    f"Zendesk sends the pages of {self._resource} in a circle, back to "
+                    f"{_second(asked)}. Report it to Zendesk; the bookmark stays where it was safe."
+                )
+            visited.add(url)
+            answer = self._ask(url)
+            if answer is None or not answer.rows:
+                return
+            largest = max(largest, len(answer.rows))
+            fresh = [row for row in answer.rows if not self._is_written(row, asked, written)]
+            cursor = max(asked, answer.cursor or asked)
+            yield Page(fresh, datetime.fromtimestamp(cursor, timezone.utc))
+            if answer.end_time is None or cursor >= until.timestamp():
+                return
+            moved = cursor > asked
+            if moved:
+                written.clear()
+            written.update(_digest(row) for row in answer.rows if second_of(row) in {cursor, None})
+            if answer.next_page == url or not (moved or fresh):
+                # The end, or a full page of a single second: they look alike.
+                if moved or len(answer.rows) < largest or not self._has_rows_after(cursor):
+                    return
+                if doubted == url:
+                    raise self._full_second(cursor)
+                # Perhaps those rows came just now: a page that is not full shows them, asked again.
+                doubted = url
+                visited.discard(url)
+                continue
+            asked, url = cursor, answer.next_page
+
+    def _is_written(self, row: Row, asked: int, written: set[bytes]) -> bool:
+        # Only the second that a page begins with can hold rows of the page before it. A row whose
+        # content changed within that second is another row.
+        return bool(written) and second_of(row) in {asked, None} and _digest(row) in written
+
+    def _has_rows_after(self, second: int) -> bool:
+        later = self._ask(self._url(second + 1))
+        return later is not None and bool(later.rows)
+
+    def _full_second(self, second: int) -> VoiceCallsError:
+        return VoiceCallsError(
+            f"Zendesk has more {self._resource} in the one second {_second(second)} than fit a "
+            f"page, and no way to the rest of them. The bookmark stays there. To go on without the "
+            f"rest of that second, set the bookmark of zendesk_{self._resource} to "
+            f"{_second(second + 1)} by hand."
+        )
+
+    def _ask(self, url: str) -> _Answer | None:
+        """Asks for one page; None where Zendesk calls the start too recent: there is no more."""
+        try:
+            return self._api.send("GET", url, lambda got: self._read(url, got), auth=self._auth)
+        except RefusedError as error:
+            if error.status in {400, 422} and "toorecent" in error.words.lower().replace(" ", ""):
+                return None
+            raise
+
+    def _read(self, url: str, response: requests.Response) -> _Answer:
+        body = read_json(response)
+        rows = body.get(self._resource)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise UnreadableError(f"JSON without the list {self._resource!r}")
+        if any(type(row.get("id")) is not int for row in rows):
+            raise UnreadableError(f"a row of {self._resource} without an id")
+        if body.get("count") not in {len(rows), None}:
+            self._warn_once(f"an answer counts {body['count']} rows and holds {len(rows)}")
+        newest = max(
+            (second for row in rows if (second := second_of(row)) is not None), default=None
+        )
+        end_time = body.get("end_time")
+        if not isinstance(end_time, int):
+            end_time = None
+        if newest is not None and end_time is not None and newest != end_time:
+            self._warn_once("end_time is not the newest updated_at; the earlier of them counts")
+        return _Answer(url, rows, newest, end_time, self._next_url(body, end_time))
+
+    def _next_url(self, body: dict[str, Any], end_time: int | None) -> str | None:
+        """Where to go on: `next_page` as it is, but only where our credentials belong."""
+        next_page = body.get("next_page")
+        if isinstance(next_page, str) and next_page:
+            if same_origin(next_page, self._base):
+                return next_page
+            self._warn_once("next_page leads to another host; it is not followed, end_time is")
+        return None if end_time is None else self._url(end_time)
+
+    def _url(self, start_time: int) -> str:
+        query = urlencode({"start_time": start_time})
+        return f"{self._base}{PATH}/{self._resource}?{query}"
+
+    def _warn_once(self, surprise: str) -> None:
+        if surprise not in self._warned:
+            self._warned.add(surprise)
+            self._logger.warning("Zendesk %s: %s.", self._resource, surprise)
+
+
+def second_of(row: Row) -> int | None:
+    """The second of a row's last change, since 1970; None without a readable one."""
+    try:
+        moment = datetime.fromisoformat(as_utc(row["updated_at"])[:19])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return int(moment.replace(tzinfo=timezone.utc).timestamp())
+
+
+def _digest(row: Row) -> bytes:
+    return blake2b(_canonical(row), digest_size=16).digest()
+
+
+def _second(second: int) -> str:
+    return utc_text(datetime.fromtimestamp(second, timezone.utc))

@@ -1,0 +1,183 @@
+"""The settings of Zendesk Talk."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from tap_voicecalls.errors import SettingsError
+from tap_voicecalls.settings import read_name, read_url, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OAUTH = "zendesk_client_id", "zendesk_client_secret"
+_API_TOKEN = "zendesk_email", "zendesk_api_token"
+_WAYS_IN = (*_OAUTH, "zendesk_access_token", *_API_TOKEN)
+#: Any of these says that Zendesk is wanted; the others have defaults.
+OWN_SETTINGS = ("zendesk_subdomain", "zendesk_url", *_WAYS_IN)
+
+SETTINGS: tuple[th.Property[Any], ...] = (
+    th.Property(
+        "zendesk_subdomain",
+        th.StringType,
+        title="Zendesk subdomain",
+        description="The account's name: `acme` of acme.zendesk.com.",
+    ),
+    th.Property(
+        "zendesk_client_id",
+        th.StringType,
+        title="Zendesk OAuth client",
+        description="The identifier of a confidential OAuth client, for client credentials.",
+    ),
+    th.Property(
+        "zendesk_client_secret",
+        th.StringType,
+        secret=True,
+        title="Zendesk OAuth secret",
+        description="The secret of that OAuth client.",
+    ),
+    th.Property(
+        "zendesk_scope",
+        th.StringType,
+        default="read",
+        title="Zendesk OAuth scope",
+        description="The scope to ask for, several separated by spaces.",
+    ),
+    th.Property(
+        "zendesk_access_token",
+        th.StringType,
+        secret=True,
+        title="Zendesk access token",
+        description="A ready OAuth access token, instead of an OAuth client.",
+    ),
+    th.Property(
+        "zendesk_email",
+        th.StringType,
+        title="Zendesk e-mail",
+        description="The user of an API token. New API tokens can't be made since 2026-10-27, "
+        "and all stop working on 2027-04-30.",
+    ),
+    th.Property(
+        "zendesk_api_token",
+        th.StringType,
+        secret=True,
+        title="Zendesk API token",
+        description="An API token of that user, for those who still have one.",
+    ),
+    th.Property(
+        "zendesk_url",
+        th.StringType,
+        title="Zendesk URL",
+        description="The base URL in place of https://{subdomain}.zendesk.com, "
+        "for tests and proxies.",
+    ),
+    th.Property(
+        "zendesk_requests_per_minute",
+        th.IntegerType(minimum=1),
+        default=10,
+        title="Zendesk requests a minute",
+        description="How many requests Zendesk allows in any 60 seconds, "
+        "for calls and legs together.",
+    ),
+    th.Property(
+        "zendesk_lookback_seconds",
+        th.IntegerType(minimum=0),
+        default=300,
+        title="Zendesk lookback",
+        description="How many seconds the bookmark stays behind the start of the sync, "
+        "for rows that become visible late.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ClientCredentials:
+    """An OAuth client that asks for its own tokens."""
+
+    client_id: str
+    client_secret: str
+    scope: str
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A ready bearer token."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ApiToken:
+    """An API token and its user."""
+
+    email: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ZendeskSettings:
+    """The settings of Zendesk Talk, checked."""
+
+    url: str
+    credentials: ClientCredentials | AccessToken | ApiToken
+    requests_per_minute: int
+    lookback: timedelta
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that no output may show."""
+        match self.credentials:
+            case ClientCredentials(client_secret=secret):
+                return (secret,)
+            case AccessToken(text=token) | ApiToken(text=token):
+                return (token,)
+
+
+def read_settings(config: Mapping[str, Any]) -> ZendeskSettings:
+    """Checks what is set for Zendesk.
+
+    Raises:
+        SettingsError: Something is missing or malformed; the sentence names it.
+    """
+    url = read_url(config, "zendesk_url")
+    if url is None:
+        require(config, ("zendesk_subdomain",), "the account's name, `acme` of acme.zendesk.com")
+    if "zendesk_subdomain" in config:
+        name = read_name(
+            config, "zendesk_subdomain", re.compile(r"zendesk\.com"), "acme.zendesk.com"
+        )
+        url = url or f"https://{name}.zendesk.com"
+    assert url is not None  # noqa: S101 - one of the two is there
+    return ZendeskSettings(
+        url=url,
+        credentials=_read_credentials(config),
+        requests_per_minute=config["zendesk_requests_per_minute"],
+        lookback=timedelta(seconds=config["zendesk_lookback_seconds"]),
+    )
+
+
+def _read_credentials(config: Mapping[str, Any]) -> ClientCredentials | AccessToken | ApiToken:
+    for pair in (_OAUTH, _API_TOKEN):
+        if any(name in config for name in pair):
+            require(config, pair, f"Zendesk needs both {pair[0]} and {pair[1]}")
+    if _OAUTH[0] in config:
+        return ClientCredentials(
+            client_id=config["zendesk_client_id"],
+            client_secret=config["zendesk_client_secret"],
+            scope=config["zendesk_scope"],
+        )
+    if token := config.get("zendesk_access_token"):
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise SettingsError("zendesk_access_token must be one word, without spaces in it.")
+        return AccessToken(token)
+    if _API_TOKEN[0] in config:
+        return ApiToken(config["zendesk_email"], config["zendesk_api_token"])
+    raise SettingsError(
+        "Zendesk has no credentials: set zendesk_client_id and zendesk_client_secret "
+        "(or zendesk_access_token, or zendesk_email and zendesk_api_token)."
+    )

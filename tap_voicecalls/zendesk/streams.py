@@ -1,0 +1,60 @@
+"""The streams of Zendesk Talk."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from tap_voicecalls.http import in_words
+from tap_voicecalls.streams import CallHistoryStream, Portion
+from tap_voicecalls.zendesk.export import second_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+
+
+class _ZendeskStream(CallHistoryStream):
+    primary_keys = ("id",)
+    replication_key = "updated_at"
+    resource: ClassVar[str]
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far the bookmark stays behind the start of the sync."""
+        return self.voicecalls.zendesk_settings.lookback
+
+    def portions(self, start: datetime, end: datetime | None) -> Iterator[Portion]:
+        """Reads pages; each is a portion."""
+        until = self.newest_bookmark if end is None else min(self.newest_bookmark, end)
+        for page in self.voicecalls.zendesk.export(self.resource).pages(start, until):
+            rows = page.rows
+            if end is not None:
+                rows = [row for row in rows if (second_of(row) or 0) < end.timestamp()]
+            yield Portion(rows, page.reached)
+
+    def progress(self, share: float) -> str:
+        """Requests of both streams so far, and how long the rest takes at the quota."""
+        budget = self.voicecalls.zendesk.budget
+        said = f"{budget.requests} requests"
+        if 0 < share < 1:
+            left = math.ceil(self.portions_read / share) - self.portions_read
+            minutes = left / budget.requests_per_minute
+            said += (
+                f", about {in_words(60 * minutes)} to go at {budget.requests_per_minute} a minute"
+            )
+        return said
+
+
+class ZendeskCalls(_ZendeskStream):
+    """Calls, each again whenever Zendesk changes it."""
+
+    name = "zendesk_calls"
+    resource = "calls"
+
+
+class ZendeskLegs(_ZendeskStream):
+    """Legs of calls: one for each agent, customer or other party of a call."""
+
+    name = "zendesk_legs"
+    resource = "legs"
