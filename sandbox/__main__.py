@@ -6,7 +6,10 @@ import argparse
 import json
 import signal
 import threading
+from contextlib import ExitStack
+from pathlib import Path
 
+from sandbox.database import database
 from sandbox.server import Sandbox
 
 
@@ -18,12 +21,19 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=30, help="how far they reach back")
     parser.add_argument("--page-size", type=int, default=100, help="rows of a Zendesk page")
     parser.add_argument("--port", type=int, default=8650, help="the first of four ports")
-    options = parser.parse_args()
+    parser.add_argument("--database", type=Path, help="start PostgreSQL too, in this folder")
+    options = vars(parser.parse_args())
+    folder: Path | None = options.pop("database")
     over = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: over.set())
-    with Sandbox(**vars(options)) as sandbox:
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox(**options))
         print(json.dumps(sandbox.config, indent=2), flush=True)  # noqa: T201 - its output
+        if folder is not None:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            url = stack.enter_context(database(folder)).sqlalchemy_url
+            print(f"export TARGET_POSTGRES_SQLALCHEMY_URL='{url}'", flush=True)  # noqa: T201
         over.wait()
 
 

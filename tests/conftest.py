@@ -1,0 +1,43 @@
+"""What many tests start from."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Sandbox
+from tests.running import TravelClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def clock() -> TravelClock:
+    """A time that passes only by waiting."""
+    return TravelClock()
+
+
+@pytest.fixture
+def start_sandbox(clock: TravelClock) -> Iterator[Callable[..., Sandbox]]:
+    """Starts sandboxes that live in the time of `clock`."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Sandbox:
+            return stack.enter_context(Sandbox(clock=clock.time, **options))
+
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine has configured is not for the tests."""
+
+    for name in os.environ:
+        if name.startswith(("TAP_VOICECALLS_", "TARGET_", "MELTANO_")):
+            monkeypatch.delenv(name)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
