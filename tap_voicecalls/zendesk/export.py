@@ -115,17 +115,16 @@ class IncrementalExport:
         largest = 0
         while url is not None:
             if url in visited:
-                raise VoiceCallsError(
-                    f"Zendesk sends the pages of {self._resource} in a circle, back to "
-                    f"{_second(asked)}. Report it to Zendesk; the bookmark stays where it was safe."
-                )
+                raise self._circle(asked)
             visited.add(url)
             answer = self._ask(url)
             if answer is None or not answer.rows:
                 return
             largest = max(largest, len(answer.rows))
             fresh = [row for row in answer.rows if not self._is_written(row, asked, written)]
-            cursor = max(asked, answer.cursor or asked)
+            cursor = asked if answer.cursor is None else answer.cursor
+            if cursor < asked:
+                raise self._circle(asked)
             yield Page(fresh, datetime.fromtimestamp(cursor, timezone.utc))
             if answer.end_time is None or cursor >= until.timestamp():
                 return
@@ -153,6 +152,12 @@ class IncrementalExport:
     def _has_rows_after(self, second: int) -> bool:
         later = self._ask(self._url(second + 1))
         return later is not None and bool(later.rows)
+
+    def _circle(self, second: int) -> VoiceCallsError:
+        return VoiceCallsError(
+            f"Zendesk leads back from {_second(second)} to pages of {self._resource} that were "
+            f"read before. The bookmark stays where it was safe; report it to Zendesk's support."
+        )
 
     def _full_second(self, second: int) -> VoiceCallsError:
         return VoiceCallsError(

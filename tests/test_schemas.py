@@ -1,0 +1,255 @@
+"""The three schemas are complete, and say of every column what it holds."""
+
+from __future__ import annotations
+
+import copy
+import json
+from importlib import resources
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from sandbox.history import example
+from tap_voicecalls import schemas
+from tap_voicecalls.records import ANY_JSON, EXTRA_FIELDS, RecordShape
+from tap_voicecalls.talkdesk.streams import TalkdeskCalls
+from tap_voicecalls.tap import TapVoiceCalls
+from tap_voicecalls.zendesk.streams import ZendeskCalls, ZendeskLegs
+
+#: Zendesk's tables of fields; Talkdesk has none, only the example.
+DOCUMENTED = {
+    "talkdesk_calls": "",
+    "zendesk_calls": """
+        agent_id call_charge call_group_id call_recording_consent call_recording_consent_action
+        call_recording_consent_keypress callback callback_source completion_status
+        consultation_time created_at customer_requested_voicemail default_group direction duration
+        exceeded_queue_time hold_time id ivr_action ivr_destination_group_name ivr_hops
+        ivr_routed_to ivr_time_spent minutes_billed not_recording_time outside_business_hours
+        overflowed overflowed_to phone_number phone_number_id quality_issues
+        recording_control_interactions recording_time talk_time ticket_id time_to_answer updated_at
+        voicemail wait_time wrap_up_time call_channel line_type post_call_transcription_created
+        post_call_summary_created
+    """,
+    "zendesk_legs": """
+        agent_id available_via call_charge call_id completion_status conference_from
+        conference_time conference_to consultation_from consultation_time consultation_to
+        created_at duration forwarded_to hold_time id minutes_billed quality_issues talk_time
+        transferred_from transferred_to type updated_at user_id wrap_up_time
+    """,
+}
+#: The example records in the vendors' documents.
+IN_EXAMPLES = {
+    "talkdesk_calls": """
+        call_id callsid type start_at end_at talkdesk_phone_number talkdesk_phone_display_name
+        contact_phone_number user_id user_name user_email total_time talk_time wait_time hold_time
+        abandon_time total_ringing_time disposition_code notes user_voice_rating ring_groups
+        ivr_options is_in_business_hours is_callback_from_queue is_transfer handling_user_id
+        handling_user_name handling_user_email recording_url is_external_transfer is_if_no_answer
+        is_call_forwarding csat_score csat_survey_time team_id team_name rating_reason
+        agent_disconnected data_status int_custom_field_n1 int_custom_field_n2
+        float_custom_field_n1 float_custom_field_n2 text_custom_field_n1 text_custom_field_n2
+        text_custom_field_n3 text_custom_field_n4 timestamp_custom_field_n1 disposition_set
+        nested_disposition
+    """,
+    "zendesk_calls": """
+        agent_id call_charge call_recording_consent call_recording_consent_action
+        call_recording_consent_keypress callback callback_source completion_status
+        consultation_time created_at customer_id customer_requested_voicemail default_group
+        direction duration exceeded_queue_wait_time hold_time id ivr_action
+        ivr_destination_group_name ivr_hops ivr_routed_to ivr_time_spent line line_id line_type
+        minutes_billed not_recording_time outside_business_hours overflowed overflowed_to
+        phone_number phone_number_id post_call_summary_created post_call_transcription_created
+        quality_issues recording_control_interactions recording_time talk_time ticket_id
+        time_to_answer updated_at voicemail wait_time wrap_up_time
+    """,
+    "zendesk_legs": DOCUMENTED["zendesk_legs"],
+}
+#: Fields of Zendesk's calls that were only seen empty, and are documented nowhere.
+OF_UNKNOWN_TYPE = """
+    post_call_summary post_call_transcription real_time_transcription transcription_language
+    copilot_suggestions_generated_successful copilot_suggestions_generated_total
+"""
+#: Seen in real answers, beside all those of the examples.
+OBSERVED = {
+    "talkdesk_calls": "mood is_mood_prompted",
+    "zendesk_calls": f"call_channel call_group_id {OF_UNKNOWN_TYPE}",
+    "zendesk_legs": "",
+}
+STREAMS = {stream.name: stream for stream in (TalkdeskCalls, ZendeskCalls, ZendeskLegs)}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    name: json.loads(resources.files(schemas).joinpath(f"{name}.json").read_text("utf-8"))
+    for name in STREAMS
+}
+
+every_stream = pytest.mark.parametrize("stream", STREAMS)
+zendesk_streams = pytest.mark.parametrize("stream", ["zendesk_calls", "zendesk_legs"])
+
+
+def fields(listed: str) -> set[str]:
+    return set(listed.split())
+
+
+def columns(stream: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = SCHEMAS[stream]["properties"]
+    return found
+
+
+def record(stream: str, row: dict[str, Any]) -> dict[str, Any]:
+    return RecordShape(SCHEMAS[stream], pytest.fail).record(row)
+
+
+def assert_fits(stream: str, written: dict[str, Any]) -> None:
+    Draft202012Validator(SCHEMAS[stream]).validate(written)
+
+
+@every_stream
+@pytest.mark.parametrize(
+    "source", [DOCUMENTED, IN_EXAMPLES, OBSERVED], ids=["documented", "in examples", "observed"]
+)
+def test_every_known_field_has_a_column(stream: str, source: dict[str, str]) -> None:
+    assert fields(source[stream]) - columns(stream).keys() == set()
+
+
+@every_stream
+def test_no_column_is_made_up(stream: str) -> None:
+    known = [fields(source[stream]) for source in (DOCUMENTED, IN_EXAMPLES, OBSERVED)]
+
+    assert columns(stream).keys() - set.union(*known) == {EXTRA_FIELDS}
+
+
+@every_stream
+def test_the_lists_here_hold_every_field_of_the_examples(stream: str) -> None:
+    assert {name for row in example(stream) for name in row} == fields(IN_EXAMPLES[stream])
+
+
+@pytest.mark.parametrize(
+    ("stream", "count"), [("talkdesk_calls", 52), ("zendesk_calls", 53), ("zendesk_legs", 25)]
+)
+def test_the_lists_here_hold_as_many_fields_as_real_answers(stream: str, count: int) -> None:
+    assert len(fields(IN_EXAMPLES[stream]) | fields(OBSERVED[stream])) == count
+
+
+@every_stream
+def test_every_column_is_described_in_sentences(stream: str) -> None:
+    assert [
+        name
+        for name, column in columns(stream).items()
+        if not (column["description"][0].isupper() and column["description"].endswith("."))
+    ] == []
+
+
+@every_stream
+def test_every_number_of_time_names_its_unit(stream: str) -> None:
+    units = {"minutes_billed": "in minutes"}
+    of_time = {
+        name: column["description"]
+        for name, column in columns(stream).items()
+        if "integer" in column["type"] and ("time" in name or name in {"duration", *units})
+    }
+
+    assert of_time
+    assert [
+        name for name, said in of_time.items() if units.get(name, "in seconds") not in said
+    ] == []
+
+
+@every_stream
+def test_every_moment_is_said_to_be_in_utc(stream: str) -> None:
+    moments = {
+        name: column["description"]
+        for name, column in columns(stream).items()
+        if column.get("format") == "date-time"
+    }
+
+    assert moments
+    assert [name for name, said in moments.items() if "in UTC" not in said] == []
+
+
+@every_stream
+def test_only_the_key_is_never_null(stream: str) -> None:
+    never_null = [name for name, column in columns(stream).items() if "null" not in column["type"]]
+
+    assert never_null == list(STREAMS[stream].primary_keys)
+
+
+@every_stream
+def test_the_replication_key_is_a_moment_that_may_be_missing(stream: str) -> None:
+    key = columns(stream)[STREAMS[stream].replication_key]
+
+    assert (key["format"], key["type"]) == ("date-time", ["string", "null"])
+
+
+@every_stream
+def test_no_column_limits_its_values(stream: str) -> None:
+    limits = {"enum", "const", "pattern", "minimum", "maximum", "maxLength"}
+
+    assert [name for name, column in columns(stream).items() if limits & column.keys()] == []
+
+
+@zendesk_streams
+def test_every_zendesk_id_is_a_whole_number(stream: str) -> None:
+    ids = {"id"} | {name for name in columns(stream) if name.endswith(("_id", "_from"))}
+
+    assert {columns(stream)[name]["type"][0] for name in ids} == {"integer"}
+
+
+@zendesk_streams
+def test_a_charge_is_text_as_it_was_sent(stream: str) -> None:
+    assert columns(stream)["call_charge"]["type"] == ["string", "null"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "a text", "", True, 7, 0.5, ["a", 1], {"text": "a", "parts": [None]}],
+    ids=json.dumps,
+)
+def test_fields_of_unknown_type_take_any_json(value: object) -> None:
+    names = fields(OF_UNKNOWN_TYPE)
+
+    written = record("zendesk_calls", {"id": 1} | dict.fromkeys(names, value))
+
+    assert_fits("zendesk_calls", written)
+    as_text = (
+        value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+    )
+    assert {name: written[name] for name in names} == dict.fromkeys(names, as_text)
+
+
+@every_stream
+def test_extra_fields_take_whatever_comes(stream: str) -> None:
+    new = {"new_text": "a", "new_list": [1, {"deep": None}], "new_number": 0.5}
+
+    written = record(stream, example(stream)[0] | new)
+
+    assert_fits(stream, written)
+    assert written[EXTRA_FIELDS] == new
+
+
+@every_stream
+def test_extra_fields_have_no_properties_to_be_cut_down_to(stream: str) -> None:
+    column = columns(stream)[EXTRA_FIELDS]
+
+    assert column["type"] == ["object", "null"]
+    assert "properties" not in column
+
+
+@every_stream
+def test_the_examples_of_the_documents_fit(stream: str) -> None:
+    for row in example(stream):
+        written = record(stream, row)
+
+        assert_fits(stream, written)
+        assert written[EXTRA_FIELDS] is None
+
+
+def test_discovery_shows_the_schemas_without_our_own_mark() -> None:
+    tap = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False)
+
+    shown = {entry["tap_stream_id"]: entry["schema"] for entry in tap.catalog_dict["streams"]}
+
+    expected = copy.deepcopy(SCHEMAS)
+    for name in fields(OF_UNKNOWN_TYPE):
+        del expected["zendesk_calls"]["properties"][name][ANY_JSON]
+    assert shown == expected
