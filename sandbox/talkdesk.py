@@ -326,7 +326,7 @@ class Talkdesk:
 
 async def _identify(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the id on an answer that Talkdesk's support asks for."""
-    response.headers["platform-tid"] = f"sandbox-{id(request):x}"
+    response.headers.setdefault("platform-tid", f"sandbox-{id(request):x}")
 
 
 def _report(job: Job) -> dict[str, Any]:

@@ -48,9 +48,11 @@ def parse_time(text: str) -> datetime:
         raise ValueError(f"not an RFC 3339 time: {text[:40]!r}")
     moment = cast("datetime", pendulum.parse(text.upper(), tz="UTC"))
     try:
-        return moment.astimezone(timezone.utc)
+        moment = moment.astimezone(timezone.utc)
     except OverflowError:
         raise ValueError(f"a time outside the calendar: {text!r}") from None
+    # Plain again: pendulum's differences can't be divided by each other.
+    return datetime.combine(moment.date(), moment.time(), timezone.utc)
 
 
 def utc_text(moment: datetime) -> str:
