@@ -150,9 +150,7 @@ class Sandbox:
         self.talkdesk.token_url = f"{id_url}/oauth/token"
 
     async def _serve(self, app: web.Application, port: int) -> str:
-        runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0
-        )
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
         await runner.setup()
         self._runners.append(runner)
         await web.TCPSite(runner, HOST, port).start()

@@ -25,7 +25,7 @@ class VoiceCallsCommand(SingerCommand):
             said = (str(error),)
         except Exception as error:
             self.logger.debug("What went wrong:", exc_info=True)
-            what = str(error).partition("\n")[0] or "no more is known"
+            what = str(error).partition("\n")[0].rstrip(".") or "no more is known"
             advice = "Check the settings, the catalog and the state file; to report it, run with"
             said = (f"{type(error).__name__}: {what}. {advice} TAP_VOICECALLS_LOGLEVEL=DEBUG.",)
         for sentence in said:

@@ -88,7 +88,7 @@ def present(config: Mapping[str, Any]) -> dict[str, Any]:
     stripped = {
         name: value.strip() if isinstance(value, str) else value for name, value in config.items()
     }
-    return {name: value for name, value in stripped.items() if value not in {None, ""}}
+    return {name: value for name, value in stripped.items() if value is not None and value != ""}
 
 
 def read_url(config: Mapping[str, Any], name: str) -> str | None:

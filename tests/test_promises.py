@@ -99,7 +99,7 @@ ages = st.one_of(
     kills=st.lists(st.integers(0, 30), max_size=3),
     data=st.data(),
 )
-def test_zendesk_is_read_completely(  # noqa: PLR0913, C901
+def test_zendesk_is_read_completely(  # noqa: C901
     bursts: list[tuple[timedelta, int]],
     page_size: int,
     shuffle: bool,  # noqa: FBT001
@@ -194,7 +194,7 @@ def test_zendesk_is_read_completely(  # noqa: PLR0913, C901
     trouble=passing_trouble,
     kills=st.lists(st.integers(0, 30), max_size=3),
 )
-def test_talkdesk_is_read_completely(  # noqa: PLR0913
+def test_talkdesk_is_read_completely(
     hours_ago: list[float],
     window_days: int,
     jobs: int,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from tap_voicecalls.times import Clock
 from tests.running import NOW, TravelClock, bookmarks, sync, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sandbox.web import Request
     from tests.running import Output
@@ -91,7 +92,7 @@ def test_windows_touch_and_are_no_longer_than_is_set(
     sync(config(sandbox, days=100, talkdesk_window_days=28), clock=clock)
     windows = spans(sandbox)
     assert windows[0][0] == text(NOW - 100 * DAY)
-    assert all(end == begin for (_, end), (begin, _) in zip(windows, windows[1:], strict=False))
+    assert all(end == begin for (_, end), (begin, _) in pairwise(windows))
     lengths = [
         datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(begin[:-1])
         for begin, end in windows
@@ -298,9 +299,7 @@ def test_a_job_that_is_not_known_yet_is_asked_for_again(
 # Side by side
 
 
-def test_windows_are_under_way_at_once_and_written_in_order(
-    start_sandbox: Callable[..., Sandbox],
-) -> None:
+def test_windows_are_under_way_at_once_and_written_in_order() -> None:
     # Jobs take real time here, the earlier windows more of it than the later ones.
     began = datetime.now(timezone.utc) - timedelta(days=40)
 

@@ -1,0 +1,104 @@
+"""Everything that a vendor sends is written, in the columns' form."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tap_voicecalls.records import RecordShape
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "id": {"type": ["integer"]},
+        "at": {"type": ["string", "null"], "format": "date-time"},
+        "note": {"type": ["string", "null"]},
+        "score": {"type": ["integer", "null"]},
+        "answered": {"type": ["boolean", "null"]},
+        "anything": {"type": ["string", "null"], "x-any-json": True},
+        "extra_fields": {"type": ["object", "null"]},
+    },
+}
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def shape(warnings: list[str]) -> RecordShape:
+    return RecordShape(SCHEMA, warnings.append)
+
+
+def test_a_record_has_every_column(shape: RecordShape) -> None:
+    assert shape.record({"id": 1}) == dict.fromkeys(SCHEMA["properties"]) | {"id": 1}
+
+
+def test_unknown_fields_are_kept_by_name(shape: RecordShape) -> None:
+    record = shape.record({"id": 1, "new": [1], "newer": None})
+    assert record["extra_fields"] == {"new": [1], "newer": None}
+    assert "new" not in record
+
+
+def test_a_field_of_the_vendor_that_is_called_extra_fields_is_kept_too(shape: RecordShape) -> None:
+    assert shape.record({"id": 1, "extra_fields": 7})["extra_fields"] == {"extra_fields": 7}
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("2026-04-23T10:22:26Z", "2026-04-23T10:22:26Z"),
+        ("2026-04-23T12:22:26+02:00", "2026-04-23T10:22:26Z"),
+        ("2026-04-23T10:22:26", "2026-04-23T10:22:26Z"),
+        ("2026-04-23 10:22:26", "2026-04-23T10:22:26Z"),
+        ("2026-04-23T10:22:26.120Z", "2026-04-23T10:22:26.12Z"),
+        ("2026-04-23t10:22:26z", "2026-04-23T10:22:26Z"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_times_are_utc(shape: RecordShape, sent: str | None, written: str | None) -> None:
+    assert shape.record({"id": 1, "at": sent})["at"] == written
+
+
+@pytest.mark.parametrize("sent", ["soon", 1547635159, "2026-99-99T10:00:00Z", {"a": 1}])
+def test_what_is_no_time_is_kept_where_anything_fits(
+    shape: RecordShape, warnings: list[str], sent: Any
+) -> None:
+    for _ in range(2):
+        record = shape.record({"id": 1, "at": sent, "new": 1})
+        assert record["at"] is None
+        assert record["extra_fields"] == {"at": sent, "new": 1}
+    assert len(warnings) == 1
+    assert "at holds values that are no times" in warnings[0]
+
+
+def test_an_empty_text_is_null_where_the_column_is_no_text(shape: RecordShape) -> None:
+    record = shape.record({"id": 1, "note": "", "score": "", "answered": ""})
+    assert (record["note"], record["score"], record["answered"]) == ("", None, None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("text", "text"),
+        (None, None),
+        (True, "true"),
+        (1.5, "1.5"),
+        ({"a": [1, None]}, '{"a":[1,null]}'),
+    ],
+)
+def test_a_column_of_unknown_type_takes_any_json(
+    shape: RecordShape, sent: Any, written: str | None
+) -> None:
+    assert shape.record({"id": 1, "anything": sent})["anything"] == written
+
+
+@pytest.mark.parametrize("sent", ["false", 0, 12345678901234567890, Decimal("1.10"), "12"])
+def test_other_values_are_as_they_were_sent(shape: RecordShape, sent: Any) -> None:
+    record = shape.record({"id": 1, "answered": sent, "score": sent})
+    assert record["answered"] is sent
+    assert record["score"] is sent

@@ -1,0 +1,187 @@
+"""Settings that are missing or malformed are told in a sentence that names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.meltano import PROJECT
+from tap_voicecalls.errors import SettingsError
+from tap_voicecalls.tap import TapVoiceCalls
+
+ZENDESK = {
+    "start_date": "2026-01-01T00:00:00Z",
+    "zendesk_subdomain": "acme",
+    "zendesk_access_token": "s3cr3t",
+}
+TALKDESK = {
+    "start_date": "2026-01-01T00:00:00Z",
+    "talkdesk_account": "acme",
+    "talkdesk_client_id": "client",
+    "talkdesk_client_secret": "s3cr3t",
+}
+
+
+def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, ["start_date is missing"]),
+        ({"start_date": "2026-01-01"}, ["No vendor", "zendesk_subdomain", "talkdesk_account"]),
+        (ZENDESK | {"start_date": "banana"}, ["start_date is 'banana'", "RFC 3339"]),
+        (ZENDESK | {"start_date": "2026-02-30"}, ["start_date is '2026-02-30'"]),
+        (ZENDESK | {"start_date": 20260101}, ["start_date is not valid", "'string'"]),
+        (ZENDESK | {"end_date": "3 days ago"}, ["end_date is '3 days ago'"]),
+        (ZENDESK | {"end_date": "2025-01-01"}, ["end_date must be later than start_date"]),
+        (without(ZENDESK, "zendesk_access_token"), ["no credentials", "zendesk_client_id"]),
+        (without(ZENDESK, "zendesk_subdomain"), ["zendesk_subdomain is missing"]),
+        (ZENDESK | {"zendesk_client_id": "x"}, ["zendesk_client_secret is missing"]),
+        (ZENDESK | {"zendesk_email": "x"}, ["zendesk_api_token is missing"]),
+        (ZENDESK | {"zendesk_api_token": "s3cr3t"}, ["zendesk_email is missing"]),
+        (ZENDESK | {"zendesk_access_token": "s3cr3t s3cr3t"}, ["zendesk_access_token must be"]),
+        (ZENDESK | {"zendesk_access_token": ["s3cr3t"]}, ["zendesk_access_token must be a text"]),
+        (ZENDESK | {"zendesk_requests_per_minute": 0}, ["zendesk_requests_per_minute", "minimum"]),
+        (ZENDESK | {"zendesk_lookback_seconds": -1}, ["zendesk_lookback_seconds"]),
+        (ZENDESK | {"zendesk_url": "http://acme.zendesk.com"}, ["zendesk_url", "https://"]),
+        (ZENDESK | {"zendesk_url": "https://u:s3cr3t@acme.example"}, ["zendesk_url", "user name"]),
+        (ZENDESK | {"zendesk_url": "acme"}, ["zendesk_url must be a URL"]),
+        (without(TALKDESK, "talkdesk_client_secret"), ["talkdesk_client_secret is missing"]),
+        (without(TALKDESK, "talkdesk_client_id"), ["talkdesk_client_id is missing"]),
+        (without(TALKDESK, "talkdesk_account"), ["talkdesk_account is missing"]),
+        (TALKDESK | {"talkdesk_region": "mars"}, ["talkdesk_region", "us, eu or ca"]),
+        (TALKDESK | {"talkdesk_key_id": "x"}, ["talkdesk_private_key is missing"]),
+        (
+            TALKDESK | {"talkdesk_key_id": "x", "talkdesk_private_key": "s3cr3t"},
+            ["talkdesk_private_key is no EC private key"],
+        ),
+        (TALKDESK | {"talkdesk_window_days": 32}, ["talkdesk_window_days", "maximum of 31"]),
+        (TALKDESK | {"talkdesk_concurrent_jobs": 11}, ["talkdesk_concurrent_jobs"]),
+        (TALKDESK | {"zendesk_subdomain": "acme"}, ["Zendesk has no credentials"]),
+    ],
+)
+def test_a_wrong_setting_is_named(config: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        TapVoiceCalls(config=dict(config))
+    for word in words:
+        assert word in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["support.acme.com", "acme.zendesk.org", "-acme", "a b", "../x"])
+def test_only_an_account_of_zendesk_is_a_subdomain(name: str) -> None:
+    with pytest.raises(SettingsError, match="zendesk_subdomain must be the account's name alone"):
+        TapVoiceCalls(config=ZENDESK | {"zendesk_subdomain": name})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["acme", "ACME", " acme ", "acme.zendesk.com", "https://acme.zendesk.com/agent/home"],
+)
+def test_a_subdomain_may_be_a_host_or_a_url(name: str) -> None:
+    tap = TapVoiceCalls(config=ZENDESK | {"zendesk_subdomain": name})
+    assert tap.zendesk_settings.url == "https://acme.zendesk.com"
+
+
+@pytest.mark.parametrize(
+    ("region", "api", "token"),
+    [
+        ("us", "https://api.talkdeskapp.com", "https://acme.talkdeskid.com/oauth/token"),
+        ("EU", "https://api.talkdeskapp.eu", "https://acme.talkdeskid.eu/oauth/token"),
+        ("ca", "https://api.talkdeskappca.com", "https://acme.talkdeskidca.com/oauth/token"),
+    ],
+)
+@pytest.mark.parametrize("account", ["acme", "acme.mytalkdesk.com", "https://acme.talkdeskid.eu/x"])
+def test_a_region_has_its_own_hosts(region: str, api: str, token: str, account: str) -> None:
+    config = TALKDESK | {"talkdesk_region": region, "talkdesk_account": account}
+    settings = TapVoiceCalls(config=config).talkdesk_settings
+    assert (settings.api_url, settings.token_url) == (api, token)
+
+
+def test_another_region_is_reached_by_its_urls() -> None:
+    config = without(TALKDESK, "talkdesk_account") | {
+        "talkdesk_region": "au",
+        "talkdesk_api_url": "https://api.talkdeskapp.au/",
+        "talkdesk_token_url": "https://acme.talkdeskid.au/oauth/token",
+    }
+    settings = TapVoiceCalls(config=config).talkdesk_settings
+    assert settings.api_url == "https://api.talkdeskapp.au"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-03-29", "2026-03-29 00:00", "2026-03-29T00:00:00.25Z", "2026-03-29T02:00:00+02:00"],
+)
+def test_start_date_takes_every_form_of_rfc_3339(written: str) -> None:
+    tap = TapVoiceCalls(config=ZENDESK | {"start_date": written})
+    assert tap.config["start_date"] == "2026-03-29T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("config", "streams"),
+    [
+        (ZENDESK, ["zendesk_calls", "zendesk_legs"]),
+        (TALKDESK, ["talkdesk_calls"]),
+        (ZENDESK | TALKDESK, ["talkdesk_calls", "zendesk_calls", "zendesk_legs"]),
+    ],
+)
+def test_a_vendor_without_a_setting_is_left_out(config: dict[str, Any], streams: list[str]) -> None:
+    assert list(TapVoiceCalls(config=dict(config)).streams) == streams
+
+
+def test_an_empty_text_is_not_set() -> None:
+    tap = TapVoiceCalls(config=ZENDESK | {"talkdesk_account": "", "talkdesk_client_id": " "})
+    assert list(tap.streams) == ["zendesk_calls", "zendesk_legs"]
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for name, setting in own_settings().items():
+        assert setting["title"], name
+        assert setting["description"].endswith("."), name
+
+
+def test_secrets_are_marked() -> None:
+    secrets = {name for name, setting in own_settings().items() if setting.get("secret")}
+    assert secrets == {
+        "zendesk_client_secret",
+        "zendesk_access_token",
+        "zendesk_api_token",
+        "talkdesk_client_secret",
+        "talkdesk_private_key",
+    }
+
+
+def own_settings() -> dict[str, dict[str, Any]]:
+    """The tap's settings without those that the SDK adds."""
+    prefixes = ("start_", "end_", "user_", "zendesk_", "talkdesk_")
+    settings: dict[str, dict[str, Any]] = TapVoiceCalls.config_jsonschema["properties"]
+    return {name: value for name, value in settings.items() if name.startswith(prefixes)}
+
+
+def test_meltano_knows_the_same_settings() -> None:
+    project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
+    (extractor,) = project["plugins"]["extractors"]
+    listed = {setting.pop("name"): setting for setting in extractor["settings"]}
+    assert list(listed) == list(own_settings())
+    for name, setting in own_settings().items():
+        kind = "integer" if "integer" in setting["type"] else "string"
+        expected: dict[str, Any] = {
+            "label": setting["title"],
+            "kind": "date_iso8601" if setting.get("format") else kind,
+            "description": setting["description"],
+        }
+        if setting.get("secret"):
+            expected["sensitive"] = True
+        if "default" in setting:
+            expected["value"] = setting["default"]
+        assert listed[name] == expected
+
+
+def test_env_example_names_every_setting() -> None:
+    example = (PROJECT / ".env.example").read_text()
+    for name in own_settings():
+        assert f"TAP_VOICECALLS_{name.upper()}=" in example
