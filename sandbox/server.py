@@ -204,8 +204,12 @@ class Sandbox:
         for leg in self.zendesk.legs.values():
             legs.setdefault(leg["call_id"], []).append(leg)
         made = [row for row in self.zendesk.calls.values() if row["created_at"] > "2020"]
-        update = {"updated_at": utc(at), "call_charge": "0.071", "quality_issues": ["none"]}
-        rows = [(row | update, legs.get(row["id"], [])) for row in self._maker.choose(made, count)]
+        rows: list[tuple[Row, list[Row]]] = []
+        for ago, row in enumerate(self._maker.choose(made, count)):
+            # One call a second, so that no second outgrows a page.
+            changed_at = utc(at - timedelta(seconds=ago))
+            charge = {"call_charge": "0.071", "quality_issues": ["none"]}
+            rows.append((row | {"updated_at": changed_at} | charge, legs.get(row["id"], [])))
         for _ in range(count // 5):
             call = self._maker.zendesk_call(at - timedelta(minutes=20), newest=at)
             rows.append((call, self._maker.zendesk_legs(call)))

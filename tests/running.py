@@ -115,6 +115,7 @@ def sync(
     *,
     clock: Clock,
     state: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | None = None,
     only: str | None = None,
     on_message: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Output:
@@ -124,6 +125,7 @@ def sync(
         config: The settings.
         clock: The time.
         state: The state to begin with.
+        catalog: The catalog; by default the tap's own.
         only: The one stream to select.
         on_message: Sees each message before it counts as written.
     """
@@ -133,6 +135,7 @@ def sync(
     tap: TapVoiceCalls = tap_class(
         config=dict(config),
         state=None if state is None else _copy(state),
+        catalog=None if catalog is None else dict(catalog),
         message_writer=writer,
     )
     if only is not None:

@@ -66,17 +66,19 @@ IN_EXAMPLES = {
     """,
     "zendesk_legs": DOCUMENTED["zendesk_legs"],
 }
+
 #: Fields of Zendesk's calls that were only seen empty, and are documented nowhere.
 OF_UNKNOWN_TYPE = """
     post_call_summary post_call_transcription real_time_transcription transcription_language
     copilot_suggestions_generated_successful copilot_suggestions_generated_total
 """
-#: Seen in real answers, beside all those of the examples.
+#: Seen in real answers, beside all those of the examples; Talkdesk's in the report of 2022.
 OBSERVED = {
     "talkdesk_calls": "mood is_mood_prompted",
     "zendesk_calls": f"call_channel call_group_id {OF_UNKNOWN_TYPE}",
     "zendesk_legs": "",
 }
+
 STREAMS = {stream.name: stream for stream in (TalkdeskCalls, ZendeskCalls, ZendeskLegs)}
 SCHEMAS: dict[str, dict[str, Any]] = {
     name: json.loads(resources.files(schemas).joinpath(f"{name}.json").read_text("utf-8"))
