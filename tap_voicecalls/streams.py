@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib import StateMessage
 from singer_sdk.streams import Stream
 
 from tap_voicecalls import schemas
@@ -145,9 +146,11 @@ class CallHistoryStream(Stream, abc.ABC):
         ):
             state["replication_key"] = self.replication_key
             state["replication_key_value"] = bookmark
-        # With BATCH the rows so far are in no message yet; the SDK writes STATE behind it.
+        # With BATCH the rows so far are in no message yet; the SDK writes STATE behind it. Without,
+        # STATE follows even if it stayed the same: some targets forget the one before the records.
         if not self.get_batch_config(self.config):
-            self.finalize_state_progress_markers()
+            self.state_manager.finalize_state(state)
+            self.voicecalls.write_message(StateMessage(value=self.tap_state))
 
     def _tell_progress(self, reached: datetime, start: datetime, limit: datetime) -> None:
         share = min(1.0, max(0.0, (reached - start) / (limit - start)))
