@@ -146,7 +146,6 @@ class Api:
         self._stopped = stopped or threading.Event()
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
-        self._session.headers.pop("Connection", None)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -107,6 +107,8 @@ def test_it_ends_on_an_account_that_never_goes_quiet(
     add_calls(sandbox, *hours(2, 1))
 
     def another_call(body: Any) -> Any:
+        if len(exports(sandbox)) > 20:  # it would go on for ever, but a test should not
+            return body
         clock.travel(seconds=7)
         sandbox.zendesk.put_call(
             sandbox.zendesk.calls[10217]
@@ -608,6 +610,30 @@ def test_a_failure_leaves_the_bookmark_behind_the_last_page(
     # What the state covers is not asked for again.
     bookmark = first.bookmark("zendesk_calls")
     assert all(row["updated_at"] >= bookmark for row in second.records("zendesk_calls"))
+
+
+def test_a_redirect_is_not_followed_and_tells_where_it_leads(
+    start: Callable[..., Sandbox], clock: TravelClock
+) -> None:
+    sandbox, stranger = start(), start()
+    target = {"Location": f"{stranger.zendesk.url}{CALLS}?start_time=0"}
+    sandbox.faults.add(Fault(CALLS, status=302, headers=target, times=None))
+    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
+    assert "It redirects to 127.0.0.1" in output.failures["zendesk_calls"]
+    assert stranger.requests == []
+
+
+def test_a_row_without_an_id_is_an_error(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+    sandbox = start()
+    add_calls(sandbox, *hours(1))
+
+    def without_id(body: Any) -> Any:
+        return body | {"calls": [row | {"id": None} for row in body["calls"]]}
+
+    sandbox.faults.add(Fault(CALLS, action="edit", edit=without_id, times=None))
+    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
+    assert "a row of calls without an id" in output.failures["zendesk_calls"]
+    assert written(output) == []
 
 
 # Credentials
