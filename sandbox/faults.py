@@ -32,8 +32,10 @@ class Fault:
         action: Instead of a status. `reset`: the connection breaks without an answer; `cut`: it
             breaks in the middle of the true answer; `hang`: no answer for `seconds`; `not_json`:
             a text in place of JSON; `edit`: the true answer's JSON after `edit`; `job`: the report
-            job that the request creates ends as `job_status`, or never if that is `stuck`.
+            job that the request creates ends as `job_status`, or never if that is `stuck`; `late`:
+            the request arrives only after `meanwhile`.
         edit: Takes the true answer's JSON and gives another; for `edit`.
+        meanwhile: What happens while the request is under way; for `late`.
         job_status: For `job`.
         job_filter: Which windows `job` is for, from their start and end; None for all.
         seconds: Real seconds, for `hang`.
@@ -48,6 +50,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     action: str | None = None
     edit: Callable[[Any], Any] | None = None
+    meanwhile: Callable[[], object] | None = None
     job_status: str = "failed"
     job_filter: Callable[[datetime, datetime], bool] | None = None
     seconds: float = 0.0
@@ -103,7 +106,7 @@ class Faults:
             return None
 
 
-async def misbehave(
+async def misbehave(  # noqa: PLR0911 - one for each way
     fault: Fault,
     request: web.Request,
     answer: Callable[[], Any],
@@ -127,6 +130,10 @@ async def misbehave(
             return web.Response(status=504)
         case "not_json":
             return web.Response(text="<html><body>Just a moment...</body></html>")
+        case "late" if fault.meanwhile is not None:
+            fault.meanwhile()
+            late: web.StreamResponse = await answer()
+            return late
         case "cut":
             return await _cut(request, await answer())
         case "edit" if fault.edit is not None:

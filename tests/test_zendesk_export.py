@@ -447,6 +447,18 @@ def test_fourteen_pages_provoke_no_429_and_wait_no_longer_than_the_quota_forces(
     assert [round(request.at - NOW.timestamp()) for request in asked] == [0] * 10 + [60] * 5
 
 
+def test_requests_that_are_long_under_way_provoke_no_429(
+    start: Callable[..., Sandbox], clock: TravelClock
+) -> None:
+    sandbox = start()
+    add_calls(sandbox, *hours(*range(10 + 13 * 9, 0, -1)))
+    # Zendesk counts the first request five seconds after it was sent.
+    slow = Fault(CALLS, action="late", meanwhile=lambda: clock.travel(seconds=5))
+    sandbox.faults.add(slow)
+    sync(config(sandbox), clock=clock, only="zendesk_calls")
+    assert {request.status for request in exports(sandbox)} == {200}
+
+
 def test_calls_and_legs_share_the_quota(start: Callable[..., Sandbox], clock: TravelClock) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(*range(75, 0, -1)))
