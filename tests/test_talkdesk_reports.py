@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -296,6 +298,28 @@ def test_a_job_that_is_not_known_yet_is_asked_for_again(
     assert len(spans(sandbox)) == 1
 
 
+def test_a_job_that_stays_unknown_gets_a_new_one(
+    start: Callable[..., Sandbox], clock: TravelClock
+) -> None:
+    sandbox = start()
+    ids = add_calls(sandbox, *days(0.5))
+    sandbox.faults.add(Fault(STATUS, times=9, status=404, body="404 Not Found"))
+    output = sync(config(sandbox, days=1), clock=clock)
+    assert written(output) == ids
+    assert len(spans(sandbox)) == 2
+
+
+def test_a_file_that_is_not_there_yet_is_asked_for_again(
+    start: Callable[..., Sandbox], clock: TravelClock
+) -> None:
+    sandbox = start(job_seconds=200)
+    ids = add_calls(sandbox, *days(0.5))
+    sandbox.faults.add(Fault(FILE, times=2, status=404, body="404 Not Found"))
+    output = sync(config(sandbox, days=1), clock=clock)
+    assert written(output) == ids
+    assert len(spans(sandbox)) == 1
+
+
 # Side by side
 
 
@@ -453,6 +477,18 @@ def test_a_report_that_is_not_whole_is_an_error_and_the_bookmark_stays(
     output = sync(config(sandbox, days=1), clock=clock)
     assert words in said(output)
     assert output.bookmark("talkdesk_calls") is None
+
+
+def test_a_disk_without_room_for_the_file_is_an_error(
+    start: Callable[..., Sandbox], clock: TravelClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = start()
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("the machine has no /dev/full")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full.open("wb"))
+    output = sync(config(sandbox, days=1), clock=clock)
+    assert "No space left on device. Set TMPDIR" in said(output)
 
 
 def test_an_empty_report_is_a_good_window(

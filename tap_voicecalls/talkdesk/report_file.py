@@ -8,14 +8,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import requests
 
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import requests
 
     from tap_voicecalls.records import Row
 
@@ -25,7 +24,6 @@ _CHUNK = 1024 * 1024
 class Job(msgspec.Struct):
     """A report job as the API describes it."""
 
-    id: str | None = None
     status: str | None = None
 
 
@@ -37,7 +35,6 @@ class _Document(msgspec.Struct):
     """
 
     job: Job | None = None
-    id: str | None = None
     status: str | None = None
     entries: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
     total: int | None = None
@@ -84,19 +81,13 @@ def read_answer(response: requests.Response) -> ReportFile | Job:
         UnreadableError: The body is not JSON, or neither of the two.
         VoiceCallsError: It is a report that is not whole.
     """
-    with tempfile.TemporaryFile() as file:
-        for chunk in response.iter_content(_CHUNK):
-            file.write(chunk)
-        file.flush()
-        if not file.tell():
-            raise UnreadableError("an empty body")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped = _keep(response)
     try:
         document = _documents.decode(mapped)
     except msgspec.DecodeError:
         raise UnreadableError("a body that is not the JSON of a job or a report") from None
     if document.entries is msgspec.UNSET:
-        job = document.job or Job(document.id, document.status)
+        job = document.job or Job(document.status)
         if job.status is None:
             raise UnreadableError("JSON with neither `entries` nor a job's status")
         return job
@@ -109,3 +100,22 @@ def read_answer(response: requests.Response) -> ReportFile | Job:
             f"{document.total:,}. Run the tap again; if it stays so, ask Talkdesk's support."
         )
     return ReportFile(mapped, count)
+
+
+def _keep(response: requests.Response) -> mmap.mmap:
+    """The body of an answer, in a file that is gone once nobody reads it any more."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+            file.flush()
+            if not file.tell():
+                raise UnreadableError("an empty body")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except requests.RequestException:  # an OSError too, but not the disk's
+        raise
+    except OSError as error:
+        raise VoiceCallsError(
+            f"Talkdesk's report can't be kept in {tempfile.gettempdir()}: {error.strerror}. "
+            f"Set TMPDIR to a folder that has room for it."
+        ) from None

@@ -5,6 +5,7 @@ From Talkdesk's documentation: "Execute a report", "Check a report status", "Dow
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,8 +38,8 @@ FILES = "/data/reports/calls/files"
 #: Seconds before the first look at a job (most reports take one or two) and at most between two.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
-#: Seconds in which a job that was just created may still be unknown.
-UNKNOWN_AT_FIRST = 60.0
+#: For how many seconds a job, or the file of one that is done, may be unknown: it may be too new.
+LONGEST_UNKNOWN = 60.0
 #: How often a fresh URL of the file is asked for before the file counts as lost.
 FILE_TRIES = 4
 _MOST_REDIRECTS = 5
@@ -149,7 +150,7 @@ class ReportJobs:
         clock = self._api.clock
         job_id = self._create(window)
         created = clock.monotonic()
-        pause, expired, odd = FIRST_PAUSE, 0, ""
+        pause, expired, odd, unknown_since = FIRST_PAUSE, 0, "", math.inf
         while True:
             self._api.wait(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE)
@@ -171,9 +172,11 @@ class ReportJobs:
             if isinstance(answer, ReportFile):
                 return answer
             if answer is None:
-                if waited > UNKNOWN_AT_FIRST:
+                unknown_since = min(unknown_since, waited)
+                if waited - unknown_since >= LONGEST_UNKNOWN:
                     raise JobLostError(f"job {job_id} of {window} is not known any more")
                 continue
+            unknown_since = math.inf
             status = _status(answer)
             if status is None and answer.status != odd:
                 odd = answer.status or ""
@@ -211,12 +214,12 @@ class ReportJobs:
         )
         job = answer.get("job", answer)
         job_id = job.get("id") if isinstance(job, dict) else None
-        if not isinstance(job_id, str) or not job_id:
+        if not isinstance(job_id, str | int) or not job_id:
             raise VoiceCallsError(
                 f"Talkdesk made a report job of {window} without telling its id. Check "
                 f"talkdesk_api_url; if it is right, ask Talkdesk's support."
             )
-        return job_id
+        return str(job_id)
 
     def _follow(self, url: str) -> ReportFile | Job | None:
         """What a URL of a job leads to, however many redirects away.
