@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -17,13 +15,17 @@ from urllib.parse import urlsplit
 import backoff
 import msgspec
 import requests
-from requests.auth import AuthBase
 
 from tap_voicecalls.errors import RefusedError, VoiceCallsError
+from tap_voicecalls.refusals import own_words
+from tap_voicecalls.times import in_words
+from tap_voicecalls.tokens import BearerAuth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
+
+    from requests.auth import AuthBase
 
     from tap_voicecalls.times import Clock
 
@@ -41,9 +43,6 @@ LONGEST_WAIT = 10 * 60.0
 WAIT_FOR_QUOTA = 60.0
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-_LONGEST_WORDS = 300
-_URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
-_TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 class UnreadableError(Exception):
@@ -57,54 +56,6 @@ class _PassingError(Exception):
         super().__init__(sentence)
         self.wait = wait
         self.patience = QUOTA_PATIENCE if quota else TROUBLE_PATIENCE
-
-
-@dataclass(frozen=True)
-class Token:
-    """An access token and for how many seconds it is good."""
-
-    text: str
-    seconds: float
-
-
-class BearerAuth(AuthBase):
-    """An OAuth bearer token, shared by threads and made anew before it ends."""
-
-    def __init__(self, fetch: Callable[[], Token], clock: Clock) -> None:
-        """Takes the way to a new token; asks for none yet."""
-        self._fetch = fetch
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._token: Token | None = None
-        self._good_until = 0.0
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Puts the token on a request."""
-        request.headers["Authorization"] = f"Bearer {self.token()}"
-        return request
-
-    def token(self) -> str:
-        """The token now in use: a new one if there is none or it is about to end."""
-        with self._lock:
-            if self._token is None or self._clock.monotonic() >= self._good_until:
-                asked_at = self._clock.monotonic()
-                self._token = self._fetch()
-                # A minute early, or a tenth of a short life: the request still has to get there.
-                early = min(60.0, self._token.seconds / 10)
-                self._good_until = asked_at + self._token.seconds - early
-            return self._token.text
-
-    def give_up(self, request: requests.PreparedRequest) -> bool:
-        """Drops the token that a request carried, so that the next request gets a new one.
-
-        Returns:
-            Whether another try can carry another token: always, for a token that can be made anew.
-        """
-        with self._lock:
-            # Another thread may have replaced it already.
-            if self._token and request.headers.get("Authorization") == f"Bearer {self._token.text}":
-                self._token = None
-        return True
 
 
 class Api:
@@ -238,17 +189,11 @@ class Api:
         if self._stopped.is_set():
             raise VoiceCallsError(f"{self.vendor}: the run is ending.")
 
-    def without_secrets(self, text: str, request: requests.PreparedRequest) -> str:
-        """What an API said to a request, as it may be shown: no secret, no query of a URL."""
-        sent = request.headers.get("Authorization", "").split()[1:]
-        for secret in (*self._secrets, *sent):
-            text = text.replace(secret, "***")
-        return _URL_QUERY.sub(r"\1?***", text)
-
     def _refusal(self, response: requests.Response, what: str) -> Exception:
         """What to raise for an answer with a status that was not hoped for."""
         status = response.status_code
-        words = self.without_secrets(own_words(response), response.request)
+        sent = response.request.headers.get("Authorization", "").split()[1:]
+        words = own_words(response, secrets=(*self._secrets, *sent))
         said = f'{status} "{words}"' if words else f"{status}"
         if trace := response.headers.get("platform-tid"):
             said += f" (platform-tid {trace[:80]}, for Talkdesk's support)"
@@ -330,38 +275,6 @@ def retry_after(response: requests.Response, now: datetime) -> float | None:
     return min(seconds, LONGEST_WAIT)
 
 
-def own_words(response: requests.Response) -> str:
-    """What an API says in a refusal, from any of the forms that both vendors use.
-
-    JSON with `error` as a text or an object, OAuth's `error_description`, Talkdesk's `code`,
-    `message`, `description` and `fields`, the edge's `title` and `detail`, HTML, plain text.
-    """
-    try:
-        text = response.content[: 64 * 1024].decode("utf-8", "replace")
-    except requests.RequestException:
-        return ""
-    try:
-        body = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        plain = " ".join(_TAG.sub(" ", text).split())
-        return plain[:_LONGEST_WORDS]
-    return ", ".join(dict.fromkeys(_said(body)))[:_LONGEST_WORDS]
-
-
-def _said(body: object) -> Iterable[str]:
-    """The texts of an error body, the more general ones first."""
-    if isinstance(body, str | int):
-        yield str(body)
-    elif isinstance(body, list):
-        for part in body:
-            yield from _said(part)
-    elif isinstance(body, dict):
-        names = "code", "name", "error", "title", "message", "description", "error_description"
-        for name in (*names, "detail", "details", "errors", "fields"):
-            if body.get(name):
-                yield from _said(body[name])
-
-
 def same_origin(url: str, other: str) -> bool:
     """Whether credentials for one URL may be sent to the other: scheme, host and port agree."""
     return _origin(url) == _origin(other)
@@ -370,12 +283,3 @@ def same_origin(url: str, other: str) -> bool:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def in_words(seconds: float) -> str:
-    """A length of time for people, from seconds: `7 s`, `3 min`, `2 h 5 min`."""
-    whole = math.ceil(seconds)
-    if whole < 2 * 60:
-        return f"{whole} s"
-    hours, minutes = divmod(round(whole / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from datetime import datetime, timezone
@@ -76,3 +77,12 @@ def as_utc(text: str) -> str:
     moment = parse_time(text)
     fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
     return f"{utc_text(moment)[:-1]}{fraction}Z"
+
+
+def in_words(seconds: float) -> str:
+    """A length of time for people, from seconds: `7 s`, `3 min`, `2 h 5 min`."""
+    whole = math.ceil(seconds)
+    if whole < 2 * 60:
+        return f"{whole} s"
+    hours, minutes = divmod(round(whole / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

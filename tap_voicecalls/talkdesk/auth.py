@@ -11,7 +11,8 @@ from uuid import uuid4
 from requests.auth import HTTPBasicAuth
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import Api, BearerAuth, Token, read_json
+from tap_voicecalls.http import Api, read_json
+from tap_voicecalls.tokens import BearerAuth, Token
 
 if TYPE_CHECKING:
     from tap_voicecalls.talkdesk.settings import TalkdeskSettings

@@ -1,4 +1,4 @@
-"""The life of a report job: create, poll, file; and the windows that are under way side by side.
+"""The life of a report job: create, poll, file.
 
 From Talkdesk's documentation: "Execute a report", "Check a report status", "Download a report".
 """
@@ -6,31 +6,26 @@ From Talkdesk's documentation: "Execute a report", "Check a report status", "Dow
 from __future__ import annotations
 
 import math
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import in_words, read_json, same_origin
+from tap_voicecalls.http import read_json, same_origin
 from tap_voicecalls.talkdesk.report_file import Job, ReportFile, read_answer
-from tap_voicecalls.times import utc_text
+from tap_voicecalls.times import in_words, utc_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
     from datetime import timedelta
     from logging import Logger
-    from threading import Event
 
     import requests
 
-    from tap_voicecalls.http import Api, BearerAuth
+    from tap_voicecalls.http import Api
     from tap_voicecalls.talkdesk.windows import Window
+    from tap_voicecalls.tokens import BearerAuth
 
 JOBS = "/data/reports/calls/jobs"
 FILES = "/data/reports/calls/files"
@@ -264,50 +259,3 @@ def _status(job: Job) -> JobStatus | None:
         return JobStatus((job.status or "").lower())
     except ValueError:
         return None
-
-
-class SideBySide:
-    """Reports of windows, several under way at once, handed out in order of time.
-
-    No more windows than `jobs` are under way or waiting to be handed out, so that neither memory
-    nor disk grow with their number.
-    """
-
-    def __init__(
-        self, report: Callable[[Window], WindowReports], *, jobs: int, stopped: Event
-    ) -> None:
-        """Starts nothing yet.
-
-        Args:
-            report: Makes the reports of one window.
-            jobs: How many windows are under way at once.
-            stopped: Is set when no more reports are wanted, which ends those under way.
-        """
-        self._report = report
-        self._jobs = jobs
-        self._stopped = stopped
-        self._pending: deque[Future[WindowReports]] = deque()
-
-    @property
-    def under_way(self) -> int:
-        """How many windows are being reported now."""
-        return sum(not pending.done() for pending in self._pending)
-
-    def __call__(self, windows: Iterable[Window]) -> Iterator[WindowReports]:
-        """Gives the reports of each window."""
-        left = iter(windows)
-        with ThreadPoolExecutor(self._jobs, thread_name_prefix="talkdesk") as pool:
-            try:
-                for window in islice(left, self._jobs):
-                    self._pending.append(pool.submit(self._report, window))
-                while self._pending:
-                    made = self._pending.popleft().result()
-                    if made.error is None:
-                        self._pending.extend(
-                            pool.submit(self._report, window) for window in islice(left, 1)
-                        )
-                    yield made
-            finally:
-                self._stopped.set()
-                for pending in self._pending:
-                    pending.cancel()

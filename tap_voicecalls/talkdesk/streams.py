@@ -7,7 +7,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from tap_voicecalls.streams import CallHistoryStream, Portion
-from tap_voicecalls.talkdesk.reports import SideBySide
+from tap_voicecalls.talkdesk.side_by_side import SideBySide
 from tap_voicecalls.talkdesk.windows import windows
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import Api, BearerAuth, Token, read_json
+from tap_voicecalls.http import Api, read_json
+from tap_voicecalls.tokens import BearerAuth, Token
 from tap_voicecalls.zendesk.settings import AccessToken, ApiToken, ClientCredentials
 
 if TYPE_CHECKING:

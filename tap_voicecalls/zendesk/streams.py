@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
-from tap_voicecalls.http import in_words
 from tap_voicecalls.streams import CallHistoryStream, Portion
+from tap_voicecalls.times import in_words
 from tap_voicecalls.zendesk.export import second_of
 
 if TYPE_CHECKING:
