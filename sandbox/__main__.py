@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 from sandbox.database import database
 from sandbox.server import Sandbox
+from sandbox.web import CONTROL
 
 
 def main() -> None:
@@ -29,6 +31,15 @@ def main() -> None:
         signal.signal(signum, lambda *_: over.set())
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(**options))
+        places = {
+            "Zendesk": sandbox.zendesk.url,
+            "Talkdesk": sandbox.talkdesk.api_url,
+            "Talkdesk's tokens": sandbox.talkdesk.token_url,
+            "Talkdesk's files": sandbox.talkdesk.files_url,
+            "Control": sandbox.zendesk.url + CONTROL,
+        }
+        for name, url in places.items():
+            print(f"{name:<18} {url}", file=sys.stderr)  # noqa: T201 - beside its output
         print(json.dumps(sandbox.config, indent=2), flush=True)  # noqa: T201 - its output
         if folder is not None:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -37,4 +48,5 @@ def main() -> None:
         over.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()

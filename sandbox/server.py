@@ -6,10 +6,12 @@ import asyncio
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from sandbox.control import Control
 from sandbox.faults import Faults
 from sandbox.history import HistoryMaker, example, utc
 from sandbox.talkdesk import Talkdesk
@@ -55,6 +57,7 @@ class Sandbox:
         job_body: str = "nested",
         location: str = "absolute",
         port: int = 0,
+        files_port: int = 0,
     ) -> None:
         """Makes a history; serves nothing yet.
 
@@ -75,11 +78,12 @@ class Sandbox:
             job_body: Whether a job is described `nested` in `job`, or `flat`.
             location: Whether a done job's `Location` is `absolute` or `relative`.
             port: The first of four ports; by default any that are free.
+            files_port: The file store's, if it is to be another than the fourth.
         """
         self._clock = clock
-        self._port = port
+        self._ports = [port and port + index for index in range(4)]
+        self._ports[3] = files_port or self._ports[3]
         now = now or datetime.fromtimestamp(clock(), timezone.utc)
-        self._started = now
         self._maker = HistoryMaker(seed)
         history = self._maker.history(calls=calls, days=days, now=now)
         self.faults = Faults()
@@ -103,17 +107,17 @@ class Sandbox:
             token_seconds=talkdesk_token_seconds,
             file_url_seconds=file_url_seconds,
         )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._runners: list[web.AppRunner] = []
 
     def __enter__(self) -> Self:
         """Starts the servers."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
         except BaseException:
-            self._stop_loop()
+            self._stop()
             raise
         return self
 
@@ -124,10 +128,10 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         """Stops them."""
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._stop_loop()
+        self._stop()
 
-    def _stop_loop(self) -> None:
+    def _stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._clean_up(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -141,24 +145,27 @@ class Sandbox:
         self.zendesk.add_routes(apps[0])
         self.talkdesk.add_api_routes(apps[1])
         self.talkdesk.add_token_routes(apps[2])
-        self.talkdesk.add_file_routes(apps[3])
-        urls = [
-            await self._serve(app, self._port and self._port + index)
-            for index, app in enumerate(apps)
-        ]
-        self.zendesk.url, self.talkdesk.api_url, id_url, self.talkdesk.files_url = urls
+        self.talkdesk.files.add_routes(apps[3])
+        Control(self).add_routes(apps[0])
+        urls = [await self._serve(app, port) for app, port in zip(apps, self._ports, strict=True)]
+        self.zendesk.url, self.talkdesk.api_url, id_url, self.talkdesk.files.url = urls
         self.talkdesk.token_url = f"{id_url}/oauth/token"
 
     async def _serve(self, app: web.Application, port: int) -> str:
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=0.1,  # 0 would mean for as long as an answer takes
+        )
         await runner.setup()
         self._runners.append(runner)
         await web.TCPSite(runner, HOST, port).start()
         return f"http://{HOST}:{runner.addresses[0][1]}"
 
-    async def _stop(self) -> None:
-        for runner in self._runners:
-            await runner.cleanup()
+    async def _clean_up(self) -> None:
+        while self._runners:
+            await self._runners.pop().cleanup()
 
     @property
     def requests(self) -> list[Request]:
@@ -185,6 +192,15 @@ class Sandbox:
             "talkdesk_client_secret": self.talkdesk.client_secret,
         }
 
+    @property
+    def truth(self) -> dict[str, int]:
+        """How many rows each stream has."""
+        return {
+            "zendesk_calls": len(self.zendesk.calls),
+            "zendesk_legs": len(self.zendesk.legs),
+            "talkdesk_calls": len(self.talkdesk.calls),
+        }
+
     def change_calls(self, count: int, at: datetime | None = None) -> dict[str, int]:
         """Lets time bring its changes: charges and quality arrive, customers rate, calls come in.
 
@@ -204,19 +220,18 @@ class Sandbox:
         for leg in self.zendesk.legs.values():
             legs.setdefault(leg["call_id"], []).append(leg)
         made = [row for row in self.zendesk.calls.values() if row["created_at"] > "2020"]
-        rows: list[tuple[Row, list[Row]]] = []
-        for ago, row in enumerate(self._maker.choose(made, count)):
-            # One call a second, so that no second outgrows a page.
-            changed_at = utc(at - timedelta(seconds=ago))
-            charge = {"call_charge": "0.071", "quality_issues": ["none"]}
-            rows.append((row | {"updated_at": changed_at} | charge, legs.get(row["id"], [])))
+        update = {"call_charge": "0.071", "quality_issues": ["none"]}
+        rows = [(row | update, legs.get(row["id"], [])) for row in self._maker.choose(made, count)]
         for _ in range(count // 5):
-            call = self._maker.zendesk_call(at - timedelta(minutes=20), newest=at)
+            call = self._maker.zendesk_call(at - timedelta(minutes=40))
             rows.append((call, self._maker.zendesk_legs(call)))
-        for call, its_legs in rows:
-            self.zendesk.put_call(call)
+        # In the last minute, however many they are: what appears now may not say that it changed
+        # long ago. One after the other, so that no second outgrows a page.
+        moments = cycle(utc(at - timedelta(seconds=ago)) for ago in range(60))
+        for (call, its_legs), moment in zip(rows, moments, strict=False):
+            self.zendesk.put_call(call | {"updated_at": moment})
             for leg in its_legs:
-                self.zendesk.put_leg(leg | {"updated_at": call["updated_at"]})
+                self.zendesk.put_leg(leg | {"updated_at": moment})
             changed["zendesk_calls"] += 1
             changed["zendesk_legs"] += len(its_legs)
         return changed

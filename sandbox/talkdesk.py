@@ -1,4 +1,4 @@
-"""Talkdesk on loopback: the token endpoint, the report jobs of Explore, and the file store.
+"""Talkdesk on loopback: the token endpoint and the report jobs of Explore.
 
 After Talkdesk's documentation ("Calls Report", "Execute a report", "Check a report status",
 "Download a report", "Client credentials") and answers of real accounts that were published.
@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import jwt
-import msgspec
 from aiohttp import web
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from sandbox.client_key import ClientKey
+from sandbox.file_store import FileStore
 from sandbox.history import utc
+from sandbox.report_job import RUNNING, Job
 from sandbox.table import Table
-from sandbox.web import Tokens, answer
+from sandbox.web import Tokens, answer, sent_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,33 +31,6 @@ if TYPE_CHECKING:
 JOBS = "/data/reports/calls/jobs"
 FILES = "/data/reports/calls/files"
 LONGEST_WINDOW = timedelta(days=31)
-_RUNNING = ("created", "processing", "uploading")
-
-
-@dataclass
-class Job:
-    """A report job.
-
-    Attributes:
-        ends_as: The status that it ends with; `stuck` for one that never ends.
-    """
-
-    id: str
-    from_: datetime
-    to: datetime
-    created_at: float
-    seconds: float
-    ends_as: str
-    entries: list[Row]
-
-    def status(self, now: float) -> str:
-        """Where the job is."""
-        if self.ends_as == "stuck":
-            return "processing"
-        if now >= self.created_at + self.seconds:
-            return self.ends_as
-        share = (now - self.created_at) / self.seconds
-        return _RUNNING[int(share * len(_RUNNING))]
 
 
 class Talkdesk:
@@ -68,7 +39,8 @@ class Talkdesk:
     Attributes:
         api_url: The API's base URL.
         token_url: The token endpoint.
-        files_url: The file store's base URL.
+        files: The file store.
+        jobs: The report jobs so far, by id.
         granted_scope: The scopes that a token's answer lists.
         done_status: With which status a job that is done is answered: 303, 302, 300 or 200.
         file_direct: Whether `files/{id}` gives the file itself instead of redirecting to it.
@@ -76,7 +48,7 @@ class Talkdesk:
 
     client_id = "sandbox-talkdesk-client"
     client_secret = "sandbox-talkdesk-secret-d1f4"  # noqa: S105 - of nothing
-    key_id = "sandbox-talkdesk-key"
+    key_id = ClientKey.id
 
     def __init__(  # noqa: PLR0913
         self,
@@ -93,7 +65,7 @@ class Talkdesk:
         file_url_seconds: float,
     ) -> None:
         """Takes what happened; serves nothing yet."""
-        self.api_url = self.token_url = self.files_url = ""
+        self.api_url = self.token_url = ""
         self.granted_scope = "data-reports:read data-reports:write"
         self.done_status = 303
         self.file_direct = False
@@ -106,10 +78,12 @@ class Talkdesk:
         self._job_body = job_body
         self._location = location
         self._token_seconds = token_seconds
-        self._file_url_seconds = file_url_seconds
         self._tokens = Tokens(clock)
-        self._signatures: dict[str, tuple[str, float]] = {}
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = ClientKey()
+        self.public_key = self._key.public
+        self.private_key = self._key.private
+        self.private_key_pem = self._key.private_pem
+        self.files = FileStore(clock=clock, url_seconds=file_url_seconds)
 
     @property
     def calls(self) -> dict[str, Row]:
@@ -126,23 +100,9 @@ class Talkdesk:
         return self._tokens
 
     @property
-    def private_key(self) -> str:
-        """The OAuth client's private key as Talkdesk gives it: PKCS#8 in base64."""
-        der = self._key.private_bytes(
-            serialization.Encoding.DER,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return base64.b64encode(der).decode()
-
-    @property
-    def private_key_pem(self) -> str:
-        """The same as PEM."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ).decode()
+    def files_url(self) -> str:
+        """The file store's base URL."""
+        return self.files.url
 
     # The identity service
 
@@ -171,28 +131,8 @@ class Talkdesk:
         return request.headers.get("Authorization") == f"Basic {basic}"
 
     def _has_assertion(self, form: dict[str, str]) -> bool:
-        assertion = form.get("client_assertion", "")
-        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-        try:
-            claims = jwt.decode(
-                assertion,
-                self._key.public_key(),
-                algorithms=["ES256"],
-                audience=self.token_url,
-                # Checked below, by the sandbox's own clock.
-                options={
-                    "verify_exp": False,
-                    "verify_iat": False,
-                    "require": ["iss", "sub", "jti", "iat", "exp"],
-                },
-            )
-        except jwt.InvalidTokenError:
-            return False
-        return (
-            form.get("client_assertion_type") == kind
-            and claims["iss"] == claims["sub"] == self.client_id
-            and jwt.get_unverified_header(assertion).get("kid") == self.key_id
-            and claims["iat"] - 5 <= self._clock() < claims["exp"]
+        return self._key.has_signed(
+            form, client_id=self.client_id, audience=self.token_url, now=self._clock()
         )
 
     # The API
@@ -214,7 +154,7 @@ class Talkdesk:
     async def _create(self, request: web.Request) -> web.Response:
         if refused := self._refuse(request):
             return refused
-        body: dict[str, Any] = msgspec.json.decode(await request.read())
+        body = await sent_object(request)
         now = self._clock()
         for field, accepted in (("format", {"json"}), ("timezone", {"UTC"})):
             if body.get(field) not in accepted:
@@ -225,7 +165,7 @@ class Talkdesk:
             return _invalid("timespan", "from and to must be times")
         if start >= end or end.timestamp() > now or end - start > LONGEST_WINDOW:
             return _invalid("timespan", "must be in the past, and at most a month")
-        if sum(job.status(now) in _RUNNING for job in self.jobs.values()) >= self._job_quota:
+        if sum(job.status(now) in RUNNING for job in self.jobs.values()) >= self._job_quota:
             return _error(429, "0490029", "Too many requests", "Too many simultaneous reports.")
         fault = self._faults.for_job(request.path, start, end)
         seconds = self._job_seconds
@@ -238,7 +178,7 @@ class Talkdesk:
             ends_as=fault.job_status if fault else "done",
             entries=[
                 row
-                for row in self._table.between(int(start.timestamp()), int(end.timestamp()), now)
+                for row in self._table.between(_second(start), _second(end), now=now)
                 if row["end_at"] is None or row["end_at"] <= utc(_moment(now))
             ],
         )
@@ -263,21 +203,14 @@ class Talkdesk:
         if refused := self._refuse(request):
             return refused
         job = self.jobs.get(request.match_info["id"])
-        if job is None or job.ends_as not in {"done", "stuck"}:
+        status = job.status(self._clock()) if job else "unknown"
+        if job is None or status not in {*RUNNING, "done"}:
             return web.Response(status=404, text="404 Not Found")
-        status = job.status(self._clock())
         if status != "done":
             return answer(self._describe(job, status))
         if self.file_direct:
             return answer(_report(job))
-        signature = secrets.token_hex(32)
-        ends = self._clock() + self._file_url_seconds
-        self._signatures[signature] = (job.id, ends)
-        url = (
-            f"{self.files_url}/calls/{job.id}_0.json?X-Amz-Algorithm=AWS4-HMAC-SHA256"
-            f"&X-Amz-Expires={self._file_url_seconds:.0f}&X-Amz-SignedHeaders=host"
-            f"&X-Amz-Signature={signature}"
-        )
+        url = self.files.presign(f"{job.id}_0.json", lambda: _report(job))
         text = f"This resource has been moved temporarily to {url}."
         return web.Response(status=303, text=text, headers={"Location": url})
 
@@ -287,7 +220,7 @@ class Talkdesk:
         job = self.jobs.get(request.match_info["id"])
         if job is None:
             return web.Response(status=404, text="404 Not Found")
-        job.ends_as = "deleted"
+        job.end("canceled" if request.path.startswith(JOBS) else "deleted", self._clock())
         return web.Response(status=204)
 
     def _describe(self, job: Job, status: str) -> dict[str, Any]:
@@ -309,20 +242,6 @@ class Talkdesk:
         }
         return {"job": described, "_links": links}
 
-    # The file store
-
-    def add_file_routes(self, app: web.Application) -> None:
-        """Puts the file store into an application."""
-        app.router.add_get("/calls/{name}", self._stored)
-
-    async def _stored(self, request: web.Request) -> web.Response:
-        if "Authorization" in request.headers:
-            return _xml(400, "InvalidArgument", "Only one auth mechanism allowed")
-        job_id, ends = self._signatures.get(request.query.get("X-Amz-Signature", ""), ("", 0.0))
-        if self._clock() >= ends:
-            return _xml(403, "AccessDenied", "Request has expired")
-        return answer(_report(self.jobs[job_id]))
-
 
 async def _identify(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the id on an answer that Talkdesk's support asks for."""
@@ -335,6 +254,10 @@ def _report(job: Job) -> dict[str, Any]:
 
 def _time(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+def _second(moment: datetime) -> int:
+    return int(moment.timestamp())
 
 
 def _moment(now: float) -> datetime:
@@ -355,8 +278,3 @@ def _invalid(name: str, description: str) -> web.Response:
 
 def _error(status: int, code: str, message: str, description: str) -> web.Response:
     return answer({"code": code, "message": message, "description": description}, status)
-
-
-def _xml(status: int, code: str, message: str) -> web.Response:
-    text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    return web.Response(status=status, text=text, content_type="application/xml")

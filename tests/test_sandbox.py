@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+from http.client import HTTPConnection, IncompleteRead
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import jwt
 import pytest
 import requests
 
 from sandbox import Fault, Sandbox
 from sandbox.history import EXAMPLES, epoch, example
-from sandbox.talkdesk import JOBS
+from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
 from tests.running import NOW, TravelClock, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -117,6 +125,31 @@ def test_it_stops_without_a_trace() -> None:
         requests.get(url, timeout=5)
 
 
+def test_what_appears_now_says_that_it_changed_now(sandbox: Sandbox, clock: TravelClock) -> None:
+    before = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
+    clock.travel(days=1)
+    sandbox.change_calls(200)
+    after = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
+    changed = [row["updated_at"] for key, row in after.items() if row != before.get(key)]
+    assert len(changed) > 200
+    assert text(clock.now() - timedelta(minutes=1)) < min(changed)
+    assert max(changed) == text(clock.now())
+
+
+def test_a_start_that_fails_leaves_nothing_running() -> None:
+    before = threading.active_count()
+    with Sandbox(calls=0) as other:
+        port = urlsplit(other.talkdesk.files_url).port or 0
+        running = threading.active_count()
+        sandbox = Sandbox(calls=0, files_port=port)
+        with pytest.raises(OSError, match="in use"), sandbox:
+            pass
+        assert threading.active_count() == running
+    with sandbox:
+        assert sandbox.talkdesk.files_url == f"http://127.0.0.1:{port}"
+    assert threading.active_count() == before
+
+
 # Zendesk
 
 
@@ -172,7 +205,55 @@ def test_a_token_tells_its_end_only_to_who_asks(
     assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
+def test_revoked_tokens_are_refused(sandbox: Sandbox) -> None:
+    headers = {"Authorization": f"Bearer {sandbox.zendesk.tokens.issue(1800)}"}
+    url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
+    assert requests.get(url, headers=headers, timeout=5).status_code == 200
+    sandbox.zendesk.tokens.revoke()
+    refused = requests.get(url, headers=headers, timeout=5)
+    assert (refused.status_code, refused.json()["error"]) == (401, "Couldn't authenticate you")
+
+
+def test_rows_may_stay_hidden_for_a_while(sandbox: Sandbox, clock: TravelClock) -> None:
+    sandbox.zendesk.row_lag_seconds = 60
+    clock.travel(hours=1)
+    call = sandbox.zendesk.calls[10217] | {"id": 1, "updated_at": text(clock.now())}
+    sandbox.zendesk.put_call(call)
+    assert page(sandbox, "calls", epoch(call["updated_at"]))["count"] == 0
+    clock.travel(seconds=60)
+    assert page(sandbox, "calls", epoch(call["updated_at"]))["calls"] == [call]
+
+
 # Talkdesk
+
+
+@pytest.mark.parametrize("wrong", [{}, {"kid": "another"}, {"aud": "x"}, {"exp": 0}, {"iss": "x"}])
+def test_a_signed_assertion_stands_for_the_secret(sandbox: Sandbox, wrong: dict[str, Any]) -> None:
+    client, now = sandbox.talkdesk.client_id, int(NOW.timestamp())
+    claims = {"iss": client, "sub": client, "aud": sandbox.talkdesk.token_url, "jti": "1"}
+    kid = wrong.get("kid", sandbox.talkdesk.key_id)
+    assertion = jwt.encode(
+        claims | {"iat": now, "exp": now + 300} | wrong,
+        sandbox.talkdesk.private_key_pem,
+        algorithm="ES256",
+        headers={"kid": kid},
+    )
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": assertion,
+    }
+    answer = requests.post(sandbox.talkdesk.token_url, data=form, timeout=5)
+    assert answer.status_code == (401 if wrong else 200)
+
+
+def test_a_token_ends_when_it_said(sandbox: Sandbox, clock: TravelClock) -> None:
+    headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
+    url = f"{sandbox.talkdesk.api_url}{JOBS}/unknown"
+    clock.travel(seconds=599)
+    assert requests.get(url, headers=headers, timeout=5).status_code == 404
+    clock.travel(seconds=1)
+    assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
 def test_a_report_holds_the_calls_of_its_timespan(sandbox: Sandbox) -> None:
@@ -191,7 +272,9 @@ def test_the_file_store_refuses_a_token_and_an_old_url(
     assert refused.status_code == 400
     assert "Only one auth mechanism allowed" in refused.text
     clock.travel(seconds=900)
-    assert requests.get(url, timeout=5).status_code == 403
+    assert "Request has expired" in requests.get(url, timeout=5).text
+    forged = requests.get(f"{url}0", timeout=5)
+    assert (forged.status_code, "SignatureDoesNotMatch" in forged.text) == (403, True)
 
 
 def test_a_job_goes_through_its_statuses(
@@ -204,6 +287,28 @@ def test_a_job_goes_through_its_statuses(
         seen.append(talkdesk_get(sandbox, url).json()["job"]["status"])
         clock.travel(seconds=3)
     assert seen == ["created", "processing", "uploading", "done"]
+
+
+def test_a_running_job_gives_itself_in_place_of_its_file(
+    start_sandbox: Callable[..., Sandbox],
+) -> None:
+    sandbox = start_sandbox(calls=1, job_seconds=9)
+    job = create(sandbox).json()["job"]
+    early = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{FILES}/{job['id']}")
+    assert (early.status_code, early.json()["job"]) == (200, job)
+
+
+def test_a_deleted_job_makes_room_and_has_no_file(start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox(calls=1, job_seconds=60, job_quota=1)
+    job_id = create(sandbox).json()["job"]["id"]
+    assert create(sandbox).status_code == 429
+    headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
+    url = f"{sandbox.talkdesk.api_url}{JOBS}/{job_id}"
+    assert requests.delete(url, headers=headers, timeout=5).status_code == 204
+    assert talkdesk_get(sandbox, url).json()["job"]["status"] == "canceled"
+    file = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{FILES}/{job_id}")
+    assert (file.status_code, file.text) == (404, "404 Not Found")
+    assert create(sandbox).status_code == 202
 
 
 def test_a_report_of_more_than_a_month_is_refused(sandbox: Sandbox) -> None:
@@ -228,6 +333,86 @@ def test_a_fault_is_for_so_many_requests_after_so_many(sandbox: Sandbox) -> None
     assert statuses == [200, 503, 503, 200]
 
 
+def test_a_fault_that_is_added_again_counts_again(sandbox: Sandbox) -> None:
+    fault = Fault("*/calls", status=503)
+    url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
+    for _ in range(2):
+        sandbox.faults.add(fault)
+        assert [zendesk_get(sandbox, url).status_code for _ in range(2)] == [503, 200]
+
+
+def test_an_answer_is_replaced_on_demand(sandbox: Sandbox) -> None:
+    sandbox.faults.add(
+        Fault("*/calls", status=403, body={"error": "Forbidden"}, headers={"X-Trace": "1"}),
+        Fault("*/calls", status=503, body="<html>"),
+        Fault("*/calls", action="not_json"),
+    )
+    url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
+    forbidden, unavailable, page_of_html = (zendesk_get(sandbox, url) for _ in range(3))
+    assert (forbidden.status_code, forbidden.json()) == (403, {"error": "Forbidden"})
+    assert forbidden.headers["Content-Type"] == "application/json"
+    assert forbidden.headers["X-Trace"] == "1"
+    assert (unavailable.status_code, unavailable.text) == (503, "<html>")
+    assert page_of_html.status_code == 200
+    with pytest.raises(requests.JSONDecodeError):
+        page_of_html.json()
+
+
+def test_half_an_answer_comes_with_the_headers_of_the_whole(sandbox: Sandbox) -> None:
+    url = urlsplit(f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
+    whole = zendesk_get(sandbox, url.geturl())
+    sandbox.faults.add(Fault("*/calls", action="cut"))
+    with closing(HTTPConnection(url.netloc, timeout=5)) as connection:
+        token = f"Bearer {sandbox.zendesk.access_token}"
+        connection.request("GET", f"{url.path}?{url.query}", headers={"Authorization": token})
+        cut = connection.getresponse()
+        for name in ("Content-Length", "Content-Type", "x-rate-limit"):
+            assert cut.headers[name] == whole.headers[name]
+        with pytest.raises(IncompleteRead) as broken:
+            cut.read()
+    assert broken.value.partial == whole.content[: len(whole.content) // 2]
+
+
+def test_a_request_hangs_until_the_sandbox_stops() -> None:
+    asked_the_time = threading.Event()
+
+    def clock() -> float:
+        asked_the_time.set()
+        return NOW.timestamp()
+
+    with ThreadPoolExecutor(1) as client:
+        with Sandbox(calls=0, clock=clock) as sandbox:
+            sandbox.faults.add(Fault("*/calls", action="hang"))
+            asked_the_time.clear()
+            hanging = client.submit(requests.get, f"{sandbox.zendesk.url}{PATH}/calls", timeout=30)
+            assert asked_the_time.wait(30)  # as the server does when a request comes
+        assert isinstance(hanging.exception(), requests.ConnectionError)
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled", "pondering", "stuck"])
+def test_a_job_ends_as_told_for_some_windows(sandbox: Sandbox, status: str) -> None:
+    wide = Fault(
+        JOBS, action="job", job_status=status, job_filter=lambda start, end: end - start > 5 * DAY
+    )
+    sandbox.faults.add(wide)
+    statuses = []
+    for days in (5, 6, 6):
+        job_id = create(sandbox, days=days).json()["job"]["id"]
+        job = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{JOBS}/{job_id}")
+        statuses.append(job.json()["job"]["status"])
+    assert statuses == ["done", "processing" if status == "stuck" else status, "done"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"status": 503, "action": "cut"}, {"action": "sulk"}, {"action": "edit"}],
+    ids=["no effect", "two effects", "unknown", "no function"],
+)
+def test_a_fault_has_one_effect(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"fault has|unknown action|goes with"):
+        Fault("*", **wrong)
+
+
 @pytest.mark.parametrize(
     ("action", "error"),
     [
@@ -248,7 +433,10 @@ def test_a_connection_breaks_on_demand(
 
 def test_an_answer_is_edited_on_demand(sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("*/calls", action="edit", edit=lambda body: {"was": body["count"]}))
-    assert page(sandbox, "calls", 0) == {"was": 20}
+    edited = zendesk_get(sandbox, f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
+    assert edited.json() == {"was": 20}
+    assert edited.headers["x-rate-limit"] == "700"
+    assert edited.headers["Content-Type"] == "application/json"
 
 
 def test_requests_are_logged(sandbox: Sandbox) -> None:
@@ -261,3 +449,41 @@ def test_requests_are_logged(sandbox: Sandbox) -> None:
     )
     assert (job.vendor, job.method, job.path, job.status) == ("talkdesk", "POST", JOBS, 202)
     assert json.dumps(job.body["timespan"])
+
+
+def test_a_body_that_is_no_json_is_refused(sandbox: Sandbox) -> None:
+    headers = {"Content-Type": "application/json"}
+    url = f"{sandbox.zendesk.url}/oauth/tokens"
+    assert requests.post(url, data="{", headers=headers, timeout=5).status_code == 400
+    (request,) = sandbox.requests
+    assert (request.status, request.body) == (400, None)
+
+
+# Control
+
+
+def test_it_is_told_over_http_to_change_calls(sandbox: Sandbox) -> None:
+    control = f"{sandbox.zendesk.url}/_sandbox"
+    before = requests.get(f"{control}/truth", timeout=5).json()
+    changed = requests.post(f"{control}/change?count=10", timeout=5).json()
+    after = requests.get(f"{control}/truth", timeout=5).json()
+    assert after == {
+        "zendesk_calls": len(sandbox.zendesk.calls),
+        "zendesk_legs": len(sandbox.zendesk.legs),
+        "talkdesk_calls": len(sandbox.talkdesk.calls),
+    }
+    assert after["zendesk_calls"] - before["zendesk_calls"] == 2
+    assert changed["zendesk_calls"] == 12
+    assert requests.post(f"{control}/change?count=some", timeout=5).status_code == 400
+
+
+def test_it_is_told_over_http_to_misbehave(sandbox: Sandbox) -> None:
+    control = f"{sandbox.zendesk.url}/_sandbox/faults"
+    fault: dict[str, Any] = {"path": "*", "status": 503, "times": None}
+    url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
+    assert requests.post(control, json=fault, timeout=5).status_code == 204
+    assert zendesk_get(sandbox, url).status_code == 503
+    assert requests.delete(control, timeout=5).status_code == 204
+    assert zendesk_get(sandbox, url).status_code == 200
+    assert requests.post(control, json={"path": "*", "mood": "bad"}, timeout=5).status_code == 400
+    assert [request.path for request in sandbox.requests] == [f"{PATH}/calls"] * 2
