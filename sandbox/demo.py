@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sandbox.database import Database
 
 RUN = ("run", "tap-voicecalls", "target-postgres")
+STOP = (signal.SIGINT, signal.SIGTERM)
 
 ROWS: LiteralString = """
     select 'talkdesk_calls', count(*), count(*) filter (where _sdc_batched_at >= %(since)s)
@@ -52,8 +53,8 @@ def main() -> None:
     Raises:
         SystemExit: Something failed; the reason is told.
     """
-    # So that what was started is stopped on a termination too.
-    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
+    for signum in STOP:
+        signal.signal(signum, stop)
     with (
         TemporaryDirectory(prefix="voicecalls-") as folder,
         Sandbox(calls=400, days=30, page_size=1000) as sandbox,
@@ -76,8 +77,23 @@ def main() -> None:
         show(("day", "talkdesk", "zendesk"), read(postgres, CALLS_PER_DAY))
 
 
+def stop(signum: int, _: object) -> None:
+    """Ends the demo on a signal, once everything that it started has been stopped.
+
+    Raises:
+        SystemExit: Always.
+    """
+    for each in STOP:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + signum)
+
+
 def run(meltano: Meltano, title: str) -> None:
-    """Runs the pipeline once."""
+    """Runs the pipeline once.
+
+    Raises:
+        SystemExit: It failed; Meltano's own words tell why.
+    """
     say(f"\nmeltano --environment=sandbox {' '.join(RUN)}   ({title})")
     started = time.monotonic()
     done = meltano(*RUN)

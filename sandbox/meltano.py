@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sandbox.database import Database
     from sandbox.server import Sandbox
 
@@ -28,15 +27,17 @@ class Meltano:
             database: Where `target-postgres` writes to.
             folder: Where Meltano keeps its state, apart from that of the project.
         """
-        settings = sandbox.config
+        # What this machine has configured, here or in `.env`, is not for the sandbox.
+        ours = ("TAP_VOICECALLS_", "TARGET_", "MELTANO_")
         self._environment = {
-            **_without_settings(os.environ),
-            **{f"TAP_VOICECALLS_{name.upper()}": str(settings[name]) for name in settings},
+            **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+            **{f"TAP_VOICECALLS_{name.upper()}": str(it) for name, it in sandbox.config.items()},
             "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
             "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
-            "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
             "NO_COLOR": "1",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
         }
 
     def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -46,18 +47,26 @@ class Meltano:
             arguments: The command, such as `run`, and its arguments.
             settings: Environment variables to add.
         """
-        return subprocess.run(  # noqa: S603 - our own Meltano
-            [Path(sys.executable).parent / "meltano", "--environment=sandbox", *arguments],
+        command = [
+            str(Path(sys.executable).with_name("meltano")),
+            "--environment=sandbox",
+            f"--env-file={os.devnull}",
+            *arguments,
+        ]
+        with subprocess.Popen(  # noqa: S603 - our own Meltano
+            command,
             cwd=PROJECT,
             env=self._environment | settings,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
-
-
-def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which no plugin is configured yet."""
-    ours = ("TAP_VOICECALLS_", "TARGET_", "MELTANO_")
-    return {name: value for name, value in environment.items() if not name.startswith(ours)}
+            start_new_session=True,
+        ) as process:
+            try:
+                output, errors = process.communicate()
+            except BaseException:
+                # The plugins are processes of their own, and would outlive a killed Meltano.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
