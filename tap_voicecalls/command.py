@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_voicecalls.errors import SettingsError, SyncFailedError, VoiceCallsError
 
+if TYPE_CHECKING:
+    import click
+
 
 class VoiceCallsCommand(SingerCommand):
     """The tap's command; whatever ends it early is told in a line on stderr."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        """Runs the tap.
+
+        Raises:
+            VoiceCallsError: Nobody reads what it writes any more.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is still in Python's own buffer must not fail again at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise VoiceCallsError(
+                "The target went away before everything was written: look at its own messages. "
+                "The next run goes on from the last state that it saved."
+            ) from None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as click has it
         """Runs the command and exits: with 1 where something failed."""

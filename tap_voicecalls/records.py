@@ -49,7 +49,7 @@ class RecordShape:
         null where the column is not text; what the schema does not know is in `extra_fields`.
         """
         record = self._blank | row
-        if not row.keys() <= self._known:
+        if len(record) > len(self._blank) or EXTRA_FIELDS in row:
             record[EXTRA_FIELDS] = {
                 name: record.pop(name) if name != EXTRA_FIELDS else row[name]
                 for name in row.keys() - self._known
@@ -57,9 +57,10 @@ class RecordShape:
         for name in self._times:
             if (value := record[name]) is not None:
                 self._set_time(record, name, value)
-        for name in self._not_text:
-            if record[name] == "":
-                record[name] = None
+        if "" in record.values():
+            for name in self._not_text:
+                if record[name] == "":
+                    record[name] = None
         for name in self._any_json:
             if (value := record[name]) is not None and not isinstance(value, str):
                 record[name] = msgspec.json.encode(value).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -17,12 +17,14 @@ from tap_voicecalls.talkdesk import settings as talkdesk
 from tap_voicecalls.talkdesk.account import TalkdeskAccount
 from tap_voicecalls.talkdesk.streams import TalkdeskCalls
 from tap_voicecalls.times import Clock, as_utc, utc_text
+from tap_voicecalls.writer import MessageWriter
 from tap_voicecalls.zendesk import settings as zendesk
 from tap_voicecalls.zendesk.account import ZendeskAccount
 from tap_voicecalls.zendesk.streams import ZendeskCalls, ZendeskLegs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import FrameType
 
     import click
     from singer_sdk.streams import Stream
@@ -37,6 +39,8 @@ class TapVoiceCalls(Tap):
     config_jsonschema = th.PropertiesList(
         *settings.SETTINGS, *zendesk.SETTINGS, *talkdesk.SETTINGS
     ).to_dict()
+
+    message_writer_class = MessageWriter
 
     #: What every wait and every look at the time goes through.
     clock: ClassVar[Clock] = Clock()
@@ -234,6 +238,17 @@ class TapVoiceCalls(Tap):
     def _raise_failures(self) -> None:
         if self.failures:
             raise SyncFailedError(self.failures)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Ends the run with a last STATE, once the line that is being written is whole.
+
+        The SDK writes it at once: into the middle of a line, or not at all.
+        """
+        end = partial(super()._handle_termination, signum, frame)
+        if isinstance(self.message_writer, MessageWriter):
+            self.message_writer.when_idle(end)
+        else:
+            end()
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -18,7 +18,7 @@ import msgspec
 
 from tap_voicecalls.errors import RefusedError, VoiceCallsError
 from tap_voicecalls.http import UnreadableError, read_json, same_origin
-from tap_voicecalls.times import as_utc, utc_text
+from tap_voicecalls.times import as_utc, parse_time, utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,14 +57,14 @@ class _Answer:
     Attributes:
         url: What was asked for.
         rows: The rows, as they were sent.
-        newest: The newest `updated_at` among them, in seconds since 1970; None without any.
+        changed: The second of each row's last change, as text; None without a readable one.
         end_time: The answer's own word for it; None where it sent none.
         next_page: The URL to go on with, on our own host; None where it sent none.
     """
 
     url: str
     rows: list[Row]
-    newest: int | None
+    changed: list[str | None]
     end_time: int | None
     next_page: str | None
 
@@ -73,6 +73,39 @@ class _Answer:
         """Up to where the answer reaches: the smaller word of two that should be the same."""
         known = [second for second in (self.newest, self.end_time) if second is not None]
         return min(known, default=None)
+
+    @property
+    def newest(self) -> int | None:
+        """The newest `updated_at` of the rows, in seconds since 1970; None without any."""
+        newest = max((second for second in self.changed if second), default=None)
+        return None if newest is None else int(parse_time(newest).timestamp())
+
+    def fresh(self, second: int, written: set[bytes]) -> list[Row]:
+        """The rows but for those of a second that were written already.
+
+        Only the second that a page begins with can hold rows of the page before it. A row whose
+        content changed within that second is another row.
+        """
+        if not written:
+            return self.rows
+        return [
+            row
+            for row, is_meant in zip(self.rows, self._are_of(second), strict=True)
+            if not is_meant or _digest(row) not in written
+        ]
+
+    def digests(self, second: int) -> set[bytes]:
+        """The contents of the rows of a second."""
+        return {
+            _digest(row)
+            for row, is_meant in zip(self.rows, self._are_of(second), strict=True)
+            if is_meant
+        }
+
+    def _are_of(self, second: int) -> list[bool]:
+        """Whether each row is of a second, or may be."""
+        meant = {_second(second), None}
+        return [changed in meant for changed in self.changed]
 
 
 class IncrementalExport:
@@ -121,7 +154,7 @@ class IncrementalExport:
             if answer is None or not answer.rows:
                 return
             largest = max(largest, len(answer.rows))
-            fresh = [row for row in answer.rows if not self._is_written(row, asked, written)]
+            fresh = answer.fresh(asked, written)
             cursor = asked if answer.cursor is None else answer.cursor
             if cursor < asked:
                 raise self._circle(asked)
@@ -131,7 +164,7 @@ class IncrementalExport:
             moved = cursor > asked
             if moved:
                 written.clear()
-            written.update(_digest(row) for row in answer.rows if second_of(row) in {cursor, None})
+            written |= answer.digests(cursor)
             if answer.next_page == url or not (moved or fresh):
                 # The end, or a full page of a single second: they look alike.
                 if moved or len(answer.rows) < largest or not self._has_rows_after(cursor):
@@ -143,11 +176,6 @@ class IncrementalExport:
                 visited.discard(url)
                 continue
             asked, url = cursor, answer.next_page
-
-    def _is_written(self, row: Row, asked: int, written: set[bytes]) -> bool:
-        # Only the second that a page begins with can hold rows of the page before it. A row whose
-        # content changed within that second is another row.
-        return bool(written) and second_of(row) in {asked, None} and _digest(row) in written
 
     def _has_rows_after(self, second: int) -> bool:
         later = self._ask(self._url(second + 1))
@@ -185,15 +213,14 @@ class IncrementalExport:
             raise UnreadableError(f"a row of {self._resource} without an id")
         if body.get("count") not in {len(rows), None}:
             self._warn_once(f"an answer counts {body['count']} rows and holds {len(rows)}")
-        newest = max(
-            (second for row in rows if (second := second_of(row)) is not None), default=None
-        )
         end_time = body.get("end_time")
         if not isinstance(end_time, int):
             end_time = None
-        if newest is not None and end_time is not None and newest != end_time:
+        changed = [second_of(row) for row in rows]
+        answer = _Answer(url, rows, changed, end_time, self._next_url(body, end_time))
+        if answer.newest != end_time and end_time is not None:
             self._warn_once("end_time is not the newest updated_at; the earlier of them counts")
-        return _Answer(url, rows, newest, end_time, self._next_url(body, end_time))
+        return answer
 
     def _next_url(self, body: dict[str, Any], end_time: int | None) -> str | None:
         """Where to go on: `next_page` as it is, but only where our credentials belong."""
@@ -214,13 +241,12 @@ class IncrementalExport:
             self._logger.warning("Zendesk %s: %s.", self._resource, surprise)
 
 
-def second_of(row: Row) -> int | None:
-    """The second of a row's last change, since 1970; None without a readable one."""
+def second_of(row: Row) -> str | None:
+    """The second of a row's last change, in the form of a bookmark; None without a readable one."""
     try:
-        moment = datetime.fromisoformat(as_utc(row["updated_at"])[:19])
+        return as_utc(row["updated_at"])[:19] + "Z"
     except (KeyError, TypeError, ValueError):
         return None
-    return int(moment.replace(tzinfo=timezone.utc).timestamp())
 
 
 def _digest(row: Row) -> bytes:

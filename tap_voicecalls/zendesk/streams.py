@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_voicecalls.streams import CallHistoryStream, Portion
-from tap_voicecalls.times import in_words
+from tap_voicecalls.times import in_words, utc_text
 from tap_voicecalls.zendesk.export import second_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class _ZendeskStream(CallHistoryStream):
         for page in self.voicecalls.zendesk.export(self.resource).pages(start, until):
             rows = page.rows
             if end is not None:
-                rows = [row for row in rows if (second_of(row) or 0) < end.timestamp()]
+                rows = [row for row in rows if (second_of(row) or "") < utc_text(end)]
             yield Portion(rows, page.reached)
 
     def progress(self, share: float) -> str:
