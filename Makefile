@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed .meltano/installed
 
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types check format sandbox clean
+.PHONY: help demo test bench lint types check format sandbox clean
 .DEFAULT_GOAL := help
 
 help: ## show what there is to make
@@ -17,6 +17,9 @@ demo: $(INSTALLED) ## bring calls of both vendors from the sandbox into PostgreS
 
 test: $(INSTALLED) ## run all tests
 	$(PYTHON) -m pytest
+
+bench: $(VENV)/installed ## measure speed and memory against their goals
+	$(PYTHON) -m benchmarks
 
 lint: $(VENV)/installed ## look for mistakes in form
 	$(VENV)/bin/ruff check

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_voicecalls.times import as_utc
+from tap_voicecalls.times import as_utc, is_utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +55,9 @@ class RecordShape:
                 for name in row.keys() - self._known
             }
         for name in self._times:
-            if (value := record[name]) is not None:
+            value = record[name]
+            # Nearly every value is one of these two, and takes no call.
+            if value is not None and not (type(value) is str and is_utc_seconds(value)):
                 self._set_time(record, name, value)
         if "" in record.values():
             for name in self._not_text:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime, timedelta
 
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
     from tap_voicecalls.records import Row
@@ -65,6 +66,7 @@ class CallHistoryStream(Stream, abc.ABC):
         self.voicecalls = tap
         self.portions_read = 0
         self._rows_read = 0
+        self._reached = ""
         self._line_end = b"}\n"
 
     @property
@@ -130,8 +132,8 @@ class CallHistoryStream(Stream, abc.ABC):
         told_at = self.voicecalls.clock.monotonic()
         for portion in self.portions(start, end):
             self._line_end = MessageWriter.line_end(self.voicecalls.clock.now())
-            for row in portion.rows:
-                self._rows_read += 1
+            before = self._rows_read
+            for self._rows_read, row in enumerate(portion.rows, before + 1):
                 yield row
             # Here every row of the portion has been written.
             self.portions_read += 1
@@ -142,19 +144,34 @@ class CallHistoryStream(Stream, abc.ABC):
         self._tell_progress(limit, start, limit)
 
     def _move_bookmark(self, reached: datetime) -> None:
-        bookmark = utc_text(min(reached, self.newest_bookmark))
+        self._reached = utc_text(min(reached, self.newest_bookmark))
+        # With BATCH the rows so far are in no message yet: `get_batches` goes on from here.
+        if not self.get_batch_config(self.config):
+            self._set_bookmark()
+            self.state_manager.finalize_state(self.stream_state)
+            # Even if it stayed the same: some targets forget the one before the records.
+            self.voicecalls.write_message(StateMessage(value=self.tap_state))
+
+    def _set_bookmark(self) -> None:
         state = self.stream_state
-        if (
+        if self._reached and (
             state.get("replication_key") != self.replication_key
-            or (state.get("replication_key_value") or "") < bookmark
+            or (state.get("replication_key_value") or "") < self._reached
         ):
             state["replication_key"] = self.replication_key
-            state["replication_key_value"] = bookmark
-        # With BATCH the rows so far are in no message yet; the SDK writes STATE behind it. Without,
-        # STATE follows even if it stayed the same: some targets forget the one before the records.
-        if not self.get_batch_config(self.config):
-            self.state_manager.finalize_state(state)
-            self.voicecalls.write_message(StateMessage(value=self.tap_state))
+            state["replication_key_value"] = self._reached
+
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Gives the batches, and moves the bookmark once the message of one has been written.
+
+        Earlier, a termination would write a STATE ahead of the rows.
+        """
+        for batch in super().get_batches(batch_config, context):
+            yield batch
+            self._set_bookmark()
+        self._set_bookmark()
 
     def _tell_progress(self, reached: datetime, start: datetime, limit: datetime) -> None:
         share = min(1.0, max(0.0, (reached - start) / (limit - start)))
@@ -203,6 +220,14 @@ class CallHistoryStream(Stream, abc.ABC):
     @cached_property
     def _shape(self) -> RecordShape:
         return RecordShape(self.schema, lambda said: self.logger.warning("%s: %s", self.name, said))
+
+    def generate_child_contexts(
+        self,
+        record: Record,  # noqa: ARG002
+        context: Context | None,  # noqa: ARG002
+    ) -> Iterable[Context | None]:
+        """None, for no stream hangs on another; the SDK would make one for each record."""
+        return ()
 
     def post_process(self, row: Record, context: Context | None = None) -> Record:  # noqa: ARG002
         """Makes the record of a row."""

@@ -13,7 +13,8 @@ import pendulum
 if TYPE_CHECKING:
     from threading import Event
 
-_IS_UTC_SECONDS = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ").fullmatch
+#: Whether a text is a time as the vendors usually write it: in UTC, in whole seconds.
+is_utc_seconds = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ").fullmatch
 _IS_TIME = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
 ).fullmatch
@@ -72,7 +73,7 @@ def as_utc(text: str) -> str:
     Raises:
         ValueError: The text is no RFC 3339 time.
     """
-    if _IS_UTC_SECONDS(text):
+    if is_utc_seconds(text):
         return text
     moment = parse_time(text)
     fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""

@@ -166,6 +166,8 @@ def test_meltano_knows_the_same_settings() -> None:
     project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
     (extractor,) = project["plugins"]["extractors"]
     listed = {setting.pop("name"): setting for setting in extractor["settings"]}
+    # The SDK's own; without it, Meltano would not pass it on.
+    assert listed.pop("batch_config")["kind"] == "object"
     assert list(listed) == list(own_settings())
     for name, setting in own_settings().items():
         kind = "integer" if "integer" in setting["type"] else "string"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,7 +15,6 @@ from tests.running import KEYS, NOW, TravelClock, bookmarks, sync, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sandbox import Sandbox
 
@@ -176,42 +173,6 @@ def test_stream_maps_and_flattening_work(
     for record in output.records("zendesk_calls"):
         assert "phone_number" not in record
         assert record["minutes"] == pytest.approx(record["duration"] / 60)
-
-
-def test_with_batches_state_comes_only_behind_the_batch_that_holds_the_rows(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock, tmp_path: Path
-) -> None:
-    settings = config | {
-        "batch_config": {
-            "encoding": {"format": "jsonl", "compression": "gzip"},
-            "storage": {"root": tmp_path.as_uri(), "prefix": "calls-"},
-            "batch_size": 25,
-        }
-    }
-    output = sync(settings, clock=clock)
-    assert output.failures == {}
-    written: dict[str, dict[Any, Any]] = {stream: {} for stream in KEYS}
-    rows = {
-        "talkdesk_calls": sandbox.talkdesk.calls.values(),
-        "zendesk_calls": sandbox.zendesk.calls.values(),
-        "zendesk_legs": sandbox.zendesk.legs.values(),
-    }
-    for message in output.messages:
-        assert message["type"] != "RECORD"
-        if message["type"] == "BATCH":
-            stream = message["stream"]
-            for url in message["manifest"]:
-                with gzip.open(urlsplit(url).path, "rt") as file:
-                    for record in map(json.loads, file):
-                        written[stream][record[KEYS[stream]]] = record
-        if message["type"] == "STATE":
-            for stream, bookmark in message["value"]["bookmarks"].items():
-                if value := bookmark.get("replication_key_value"):
-                    field = bookmark["replication_key"]
-                    due = {row[KEYS[stream]] for row in rows[stream] if row[field] < value}
-                    assert due & truth(sandbox, stream) <= set(written[stream])
-    for stream, records in written.items():
-        assert set(records) == truth(sandbox, stream)
 
 
 def test_an_error_of_the_tap_itself_does_not_hold_up_the_other_streams(
