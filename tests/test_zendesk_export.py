@@ -10,6 +10,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
+from tap_voicecalls import http
 from tests.running import NOW, TravelClock, bookmarks, sync, text
 
 if TYPE_CHECKING:
@@ -558,6 +559,31 @@ def test_passing_trouble_is_tried_again(
     assert output.failures == {}
     assert written(output) == ids
     assert len(clock.slept) == 1
+
+
+def test_an_answer_that_does_not_come_is_asked_for_again(
+    start: Callable[..., Sandbox], clock: TravelClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.2))
+    sandbox = start()
+    ids = add_calls(sandbox, *hours(3, 2))
+    sandbox.faults.add(Fault(CALLS, action="hang"))
+    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
+    assert output.failures == {}
+    assert written(output) == ids
+
+
+def test_a_count_that_is_not_that_of_the_rows_is_told(
+    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox = start()
+    ids = add_calls(sandbox, *hours(3, 2))
+    edit = lambda body: body | {"count": 1000}  # noqa: E731
+    sandbox.faults.add(Fault(CALLS, action="edit", edit=edit, times=None))
+    with caplog.at_level(logging.WARNING):
+        output = sync(config(sandbox), clock=clock, only="zendesk_calls")
+    assert written(output) == ids
+    assert any("counts 1000 rows and holds 2" in line for line in caplog.messages)
 
 
 def test_trouble_that_does_not_pass_is_an_error_after_some_minutes(
