@@ -213,6 +213,22 @@ def test_a_termination_in_the_middle_leaves_a_safe_state(sandbox: Sandbox, tmp_p
     assert _written("".join(lines)) | _written(done.stdout) == _written(whole.stdout)
 
 
+def test_a_termination_does_not_wait_for_trouble_to_pass(sandbox: Sandbox, tmp_path: Path) -> None:
+    for path in ("/oauth/token", JOBS):
+        sandbox.faults.add(Fault(path, status=503, headers={"Retry-After": "500"}, times=None))
+        config = write(tmp_path, "config.json", settings(sandbox))
+        with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
+            assert tap.stderr is not None
+            while "trying again in" not in tap.stderr.readline():
+                pass
+            tap.send_signal(signal.SIGTERM)
+            try:
+                assert tap.wait(timeout=30) == 0
+            finally:
+                tap.kill()
+        sandbox.faults.clear()
+
+
 def test_a_target_that_goes_away_ends_it_with_a_line(sandbox: Sandbox, tmp_path: Path) -> None:
     config = write(tmp_path, "config.json", settings(sandbox))
     command = f"{' '.join(TAP)} --config {config} | head -n 3"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TalkdeskAccount:
-    """The connection to an account: one token for all windows and threads."""
+    """The way to an account."""
 
     def __init__(
         self, settings: TalkdeskSettings, *, clock: Clock, user_agent: str, logger: Logger
@@ -35,14 +35,14 @@ class TalkdeskAccount:
             logger=logger,
             secrets=settings.secrets,
         )
-        self._auth = authorize(settings, self._make_api(advice=self._advice_on_token))
 
     def report_jobs(self, stopped: Event) -> ReportJobs:
-        """Reports of windows, until `stopped` is set."""
+        """Reports of windows, until `stopped` is set; one token serves all of them."""
+        tokens = self._make_api(advice=self._advice_on_token, stopped=stopped)
         return ReportJobs(
             url=self._settings.api_url,
             api=self._make_api(advice=self._advice_on_report, stopped=stopped),
-            auth=self._auth,
+            auth=authorize(self._settings, tokens),
             timeout=self._settings.job_timeout,
             logger=self._logger,
         )
