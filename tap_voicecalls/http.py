@@ -98,10 +98,6 @@ class Api:
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
 
-    def close(self) -> None:
-        """Closes the connections."""
-        self._session.close()
-
     def send(  # noqa: PLR0913
         self,
         method: str,

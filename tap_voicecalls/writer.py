@@ -73,8 +73,12 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         return f',"time_extracted":"{time_extracted.isoformat()}"}}\n'.encode()
 
     def when_idle(self, action: Callable[[], object]) -> None:
-        """Does something that may write, or end the program, but not in the middle of a write."""
-        if self._is_writing:
+        """Does something that may write, or end the program, but not in the middle of a write.
+
+        Asked for a second time in the same write, which a target that reads no more may hold up
+        for ever, it does so at once.
+        """
+        if self._is_writing and self._afterwards is None:
             self._afterwards = action
         else:
             action()

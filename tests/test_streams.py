@@ -159,6 +159,16 @@ def test_only_selected_columns_are_written(config: dict[str, Any], clock: Travel
             assert record[key]
 
 
+@pytest.mark.parametrize("asked", [None, "acme-warehouse/1.0"])
+def test_every_vendor_is_told_who_asks(
+    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock, asked: str | None
+) -> None:
+    sync(config | ({"user_agent": asked} if asked else {}), clock=clock)
+    own_name = f"tap-voicecalls/{TapVoiceCalls.plugin_version}"
+    told = {request.headers["User-Agent"] for request in sandbox.requests}
+    assert told == {asked or own_name}
+
+
 def test_stream_maps_and_flattening_work(
     sandbox: Sandbox, config: dict[str, Any], clock: TravelClock
 ) -> None:

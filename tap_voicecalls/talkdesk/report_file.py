@@ -47,10 +47,9 @@ _rows = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 class ReportFile:
     """The rows of one report, in a temporary file that goes with this object."""
 
-    def __init__(self, mapped: mmap.mmap, count: int) -> None:
+    def __init__(self, mapped: mmap.mmap) -> None:
         """Takes a file that was read once and is whole."""
         self._mapped = mapped
-        self.count = count
 
     def rows(self) -> Iterator[Row]:
         """Gives the rows one by one, in the file's order.
@@ -99,7 +98,7 @@ def read_answer(response: requests.Response) -> ReportFile | Job:
             f"Talkdesk's report holds {count:,} rows and says that it should be "
             f"{document.total:,}. Run the tap again; if it stays so, ask Talkdesk's support."
         )
-    return ReportFile(mapped, count)
+    return ReportFile(mapped)
 
 
 def _keep(response: requests.Response) -> mmap.mmap:

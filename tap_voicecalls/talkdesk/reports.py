@@ -77,12 +77,10 @@ class WindowReports:
     """The reports of one window: one, or several where the window had to be cut.
 
     Attributes:
-        window: The window.
         parts: The reports that came, in order of time, each with its own window.
         error: Why there are no more of them; None if they cover the window.
     """
 
-    window: Window
     parts: list[tuple[Window, ReportFile]] = field(default_factory=list)
     error: VoiceCallsError | None = None
 
@@ -114,7 +112,7 @@ class ReportJobs:
         A job that is lost is tried again once; then the window is cut in two, since narrower
         reports succeed where wide ones fail.
         """
-        made = WindowReports(window)
+        made = WindowReports()
         try:
             self._add_reports(window, made)
         except VoiceCallsError as error:
