@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_voicecalls.errors import SettingsError, SyncFailedError, VoiceCallsError
+from tap_voicecalls.writer import abandon_output
 
 if TYPE_CHECKING:
     import click
@@ -27,7 +27,7 @@ class VoiceCallsCommand(SingerCommand):
             return super().invoke(ctx)
         except BrokenPipeError:
             # What is still in Python's own buffer must not fail again at the exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            abandon_output()
             raise VoiceCallsError(
                 "The target went away before everything was written: look at its own messages. "
                 "The next run goes on from the last state that it saved."

@@ -246,7 +246,7 @@ class TapVoiceCalls(Tap):
         """
         end = partial(super()._handle_termination, signum, frame)
         if isinstance(self.message_writer, MessageWriter):
-            self.message_writer.when_idle(end)
+            self.message_writer.end_with(end)
         else:
             end()
 

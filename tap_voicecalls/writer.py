@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
+def abandon_output() -> None:
+    """Sends whatever is still written nowhere, so that the program can end without a reader."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class MessageWriter(GenericSingerWriter[bytes, Message]):
     """Writes what the SDK's own writer writes, without a flush for each record."""
 
@@ -31,6 +37,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         self._encode = msgspec.json.Encoder(enc_hook=_as_text, decimal_format="number").encode
         self._lines = bytearray()
         self._is_writing = False
+        self._is_ending = False
         self._afterwards: Callable[[], object] | None = None
 
     def serialize_message(self, message: Message) -> bytes:
@@ -72,16 +79,20 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         """The end of the lines of records that were read at a time."""
         return f',"time_extracted":"{time_extracted.isoformat()}"}}\n'.encode()
 
-    def when_idle(self, action: Callable[[], object]) -> None:
-        """Does something that may write, or end the program, but not in the middle of a write.
+    def end_with(self, action: Callable[[], object]) -> None:
+        """Does what ends the program, but not in the middle of a write.
 
-        Asked for a second time in the same write, which a target that reads no more may hold up
-        for ever, it does so at once.
+        Asked for a second time in a write, which a target that reads no more may hold up for ever,
+        it does so at once.
         """
-        if self._is_writing and self._afterwards is None:
+        if self._is_writing and not self._is_ending:
             self._afterwards = action
-        else:
-            action()
+            self._is_ending = True
+            return
+        if self._is_writing:
+            abandon_output()
+        self._is_ending = True
+        action()
 
     def _write(self) -> None:
         self._is_writing = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -227,6 +229,25 @@ def test_a_termination_does_not_wait_for_trouble_to_pass(sandbox: Sandbox, tmp_p
             finally:
                 tap.kill()
         sandbox.faults.clear()
+
+
+def test_repeated_terminations_end_a_tap_whose_target_reads_no_more(tmp_path: Path) -> None:
+    with Sandbox(calls=300, days=20) as sandbox:
+        config = write(tmp_path, "config.json", settings(sandbox))
+        with subprocess.Popen(  # noqa: S603
+            [*TAP, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        ) as tap:
+            assert tap.stdout is not None
+            assert b"SCHEMA" in tap.stdout.readline()
+            select.select([tap.stdout], [], [])  # more records come than a pipe holds
+            for _ in range(100):
+                tap.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    tap.wait(timeout=0.1)
+                    break
+            ended = tap.poll()
+            tap.kill()
+    assert ended == 0
 
 
 def test_a_target_that_goes_away_ends_it_with_a_line(sandbox: Sandbox, tmp_path: Path) -> None:
