@@ -9,7 +9,7 @@ import msgspec
 from tap_voicecalls.times import as_utc, is_utc_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Row = dict[str, Any]
 
@@ -30,7 +30,7 @@ class RecordShape:
             warn: Takes a sentence about a value that does not fit its column.
         """
         columns: Mapping[str, Mapping[str, Any]] = schema["properties"]
-        self._blank: Row = dict.fromkeys(columns)
+        self._columns = tuple(columns)
         self._known = frozenset(columns) - {EXTRA_FIELDS}
         self._times = tuple(
             name for name, column in columns.items() if column.get("format") == "date-time"
@@ -42,17 +42,25 @@ class RecordShape:
         self._warn = warn
         self._warned: set[str] = set()
 
-    def record(self, row: Row) -> Row:
-        """Makes the record of a row.
+    def records(self, rows: Sequence[Row]) -> list[Row]:
+        """Makes the records of rows, which they take the place of.
 
         Every column is there, null where the vendor sent nothing; times are UTC; an empty text is
         null where the column is not text; what the schema does not know is in `extra_fields`.
         """
-        record = self._blank | row
-        if len(record) > len(self._blank) or EXTRA_FIELDS in row:
+        names: set[str] = set().union(*rows)
+        if any(len(row) != len(names) for row in rows):
+            # Nearly always all rows have the same fields, which are then looked at once.
+            return [record for row in rows for record in self.records((row,))]
+        missing = dict.fromkeys(name for name in self._columns if name not in names)
+        unknown = names - self._known
+        return [self._record(row, missing, unknown) for row in rows]
+
+    def _record(self, record: Row, missing: Row, unknown: set[str]) -> Row:
+        record.update(missing)
+        if unknown:
             record[EXTRA_FIELDS] = {
-                name: record.pop(name) if name != EXTRA_FIELDS else row[name]
-                for name in row.keys() - self._known
+                name: record.pop(name) for name in tuple(record) if name in unknown
             }
         for name in self._times:
             value = record[name]

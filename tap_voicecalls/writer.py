@@ -12,7 +12,7 @@ from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 #: Bytes of records that are kept back at most; any other message sends them on their way.
 PIECE = 256 * 1024
@@ -28,14 +28,25 @@ def abandon_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
+    """A RECORD message; the names are the specification's."""
+
+    stream: str
+    record: dict[str, Any]
+    time_extracted: str
+
+
 class MessageWriter(GenericSingerWriter[bytes, Message]):
     """Writes what the SDK's own writer writes, without a flush for each record."""
 
     def __init__(self) -> None:
         """Starts with nothing to write."""
         super().__init__()
-        self._encode = msgspec.json.Encoder(enc_hook=_as_text, decimal_format="number").encode
-        self._lines = bytearray()
+        encoder = msgspec.json.Encoder(enc_hook=_as_text, decimal_format="number")
+        self._encode = encoder.encode
+        self._encode_lines = encoder.encode_lines
+        self._pieces: list[bytes] = []
+        self._size = 0
         self._is_writing = False
         self._is_ending = False
         self._afterwards: Callable[[], object] | None = None
@@ -49,35 +60,20 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     def write_message(self, message: Message) -> None:
         """Writes a message; records wait for enough of them, or for another message."""
-        self._lines += self.format_message(message) + b"\n"
-        if not isinstance(message, RecordMessage) or len(self._lines) > PIECE:
+        self._add(self.format_message(message) + b"\n")
+        if not isinstance(message, RecordMessage) or self._size > PIECE:
             self._write()
 
-    def record_writer(self, stream: str) -> Callable[[dict[str, Any], bytes], None]:
-        """What writes the records of one stream the short way.
-
-        Args:
-            stream: The stream's name.
-
-        Returns:
-            A function of a record, ready for JSON, and of the time that it was read at, which is
-            the end of its line: see `line_end`.
-        """
-        begin = b'{"type":"RECORD","stream":' + self._encode(stream) + b',"record":'
-        encode = self._encode
-
-        def write(record: dict[str, Any], end: bytes) -> None:
-            # In one piece, for a signal may come between two.
-            self._lines += begin + encode(record) + end
-            if len(self._lines) > PIECE:
-                self._write()
-
-        return write
-
-    @staticmethod
-    def line_end(time_extracted: datetime) -> bytes:
-        """The end of the lines of records that were read at a time."""
-        return f',"time_extracted":"{time_extracted.isoformat()}"}}\n'.encode()
+    def write_records(
+        self, stream: str, records: Iterable[dict[str, Any]], time_extracted: datetime
+    ) -> None:
+        """Writes records of one stream, ready for JSON, that were read at one time."""
+        extracted = time_extracted.isoformat()
+        self._add(
+            self._encode_lines([_RecordLine(stream, record, extracted) for record in records])
+        )
+        if self._size > PIECE:
+            self._write()
 
     def end_with(self, action: Callable[[], object]) -> None:
         """Does what ends the program, but not in the middle of a write.
@@ -94,12 +90,18 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         self._is_ending = True
         action()
 
+    def _add(self, lines: bytes) -> None:
+        # Whole lines in one piece, for a signal may come between two.
+        self._pieces.append(lines)
+        self._size += len(lines)
+
     def _write(self) -> None:
         self._is_writing = True
         try:
-            sys.stdout.buffer.write(self._lines)
+            sys.stdout.buffer.write(b"".join(self._pieces))
             sys.stdout.buffer.flush()
-            self._lines.clear()
+            self._pieces.clear()
+            self._size = 0
         finally:
             self._is_writing = False
         if self._afterwards is not None:

@@ -247,7 +247,8 @@ def test_repeated_terminations_end_a_tap_whose_target_reads_no_more(tmp_path: Pa
                     break
             ended = tap.poll()
             tap.kill()
-    assert ended == 0
+    # Python has no handler any more while it exits, so that one more ends it as the system does.
+    assert ended in {0, -signal.SIGTERM}
 
 
 def test_a_target_that_goes_away_ends_it_with_a_line(sandbox: Sandbox, tmp_path: Path) -> None:

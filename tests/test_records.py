@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_voicecalls.records import RecordShape
+
+if TYPE_CHECKING:
+    from tap_voicecalls.records import Row
 
 SCHEMA = {
     "type": "object",
@@ -33,18 +36,36 @@ def shape(warnings: list[str]) -> RecordShape:
     return RecordShape(SCHEMA, warnings.append)
 
 
+def record_of(shape: RecordShape, row: Row) -> Row:
+    (record,) = shape.records([row])
+    return record
+
+
 def test_a_record_has_every_column(shape: RecordShape) -> None:
-    assert shape.record({"id": 1}) == dict.fromkeys(SCHEMA["properties"]) | {"id": 1}
+    assert record_of(shape, {"id": 1}) == dict.fromkeys(SCHEMA["properties"]) | {"id": 1}
 
 
 def test_unknown_fields_are_kept_by_name(shape: RecordShape) -> None:
-    record = shape.record({"id": 1, "new": [1], "newer": None})
+    record = record_of(shape, {"id": 1, "new": [1], "newer": None})
     assert record["extra_fields"] == {"new": [1], "newer": None}
     assert "new" not in record
 
 
 def test_a_field_of_the_vendor_that_is_called_extra_fields_is_kept_too(shape: RecordShape) -> None:
-    assert shape.record({"id": 1, "extra_fields": 7})["extra_fields"] == {"extra_fields": 7}
+    assert record_of(shape, {"id": 1, "extra_fields": 7})["extra_fields"] == {"extra_fields": 7}
+
+
+def test_rows_need_not_have_the_same_fields(shape: RecordShape) -> None:
+    rows: list[Row] = [
+        {"id": 1},
+        {"id": 2, "note": "", "new": 1},
+        {"id": 3, "score": 5},
+        {"id": 4, "newer": 2},
+    ]
+    alone = [record_of(shape, dict(row)) for row in rows]
+    assert shape.records(rows) == alone
+    assert [record["extra_fields"] for record in alone] == [None, {"new": 1}, None, {"newer": 2}]
+    assert [record["score"] for record in alone] == [None, None, 5, None]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +82,7 @@ def test_a_field_of_the_vendor_that_is_called_extra_fields_is_kept_too(shape: Re
     ],
 )
 def test_times_are_utc(shape: RecordShape, sent: str | None, written: str | None) -> None:
-    assert shape.record({"id": 1, "at": sent})["at"] == written
+    assert record_of(shape, {"id": 1, "at": sent})["at"] == written
 
 
 @pytest.mark.parametrize("sent", ["soon", 1547635159, "2026-99-99T10:00:00Z", {"a": 1}])
@@ -69,7 +90,7 @@ def test_what_is_no_time_is_kept_where_anything_fits(
     shape: RecordShape, warnings: list[str], sent: Any
 ) -> None:
     for _ in range(2):
-        record = shape.record({"id": 1, "at": sent, "new": 1})
+        record = record_of(shape, {"id": 1, "at": sent, "new": 1})
         assert record["at"] is None
         assert record["extra_fields"] == {"at": sent, "new": 1}
     assert len(warnings) == 1
@@ -77,7 +98,7 @@ def test_what_is_no_time_is_kept_where_anything_fits(
 
 
 def test_an_empty_text_is_null_where_the_column_is_no_text(shape: RecordShape) -> None:
-    record = shape.record({"id": 1, "note": "", "score": "", "answered": ""})
+    record = record_of(shape, {"id": 1, "note": "", "score": "", "answered": ""})
     assert (record["note"], record["score"], record["answered"]) == ("", None, None)
 
 
@@ -94,11 +115,11 @@ def test_an_empty_text_is_null_where_the_column_is_no_text(shape: RecordShape) -
 def test_a_column_of_unknown_type_takes_any_json(
     shape: RecordShape, sent: Any, written: str | None
 ) -> None:
-    assert shape.record({"id": 1, "anything": sent})["anything"] == written
+    assert record_of(shape, {"id": 1, "anything": sent})["anything"] == written
 
 
 @pytest.mark.parametrize("sent", ["false", 0, 12345678901234567890, Decimal("1.10"), "12"])
 def test_other_values_are_as_they_were_sent(shape: RecordShape, sent: Any) -> None:
-    record = shape.record({"id": 1, "answered": sent, "score": sent})
+    record = record_of(shape, {"id": 1, "answered": sent, "score": sent})
     assert record["answered"] is sent
     assert record["score"] is sent

@@ -99,7 +99,8 @@ def columns(stream: str) -> dict[str, dict[str, Any]]:
 
 
 def record(stream: str, row: dict[str, Any]) -> dict[str, Any]:
-    return RecordShape(SCHEMAS[stream], pytest.fail).record(row)
+    (record,) = RecordShape(SCHEMAS[stream], pytest.fail).records([row])
+    return record
 
 
 def assert_fits(stream: str, written: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ def test_a_record_goes_out_no_later_than_the_state_behind_it(
 ) -> None:
     writer = MessageWriter()
     writer.write_message(RecordMessage(stream="calls", record={"id": 1}))
-    writer.record_writer("calls")({"id": 2}, writer.line_end(NOW))
+    writer.write_records("calls", [{"id": 2}], NOW)
     assert capfdbinary.readouterr().out == b""
     writer.write_message(StateMessage(value={}))
     assert [json.loads(line)["type"] for line in capfdbinary.readouterr().out.splitlines()] == [

@@ -18,7 +18,7 @@ import msgspec
 
 from tap_voicecalls.errors import RefusedError, VoiceCallsError
 from tap_voicecalls.http import UnreadableError, read_json, same_origin
-from tap_voicecalls.times import as_utc, parse_time, utc_text
+from tap_voicecalls.times import as_utc, is_utc_seconds, parse_time, utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,13 +158,13 @@ class IncrementalExport:
             cursor = asked if answer.cursor is None else answer.cursor
             if cursor < asked:
                 raise self._circle(asked)
-            yield Page(fresh, datetime.fromtimestamp(cursor, timezone.utc))
-            if answer.end_time is None or cursor >= until.timestamp():
-                return
             moved = cursor > asked
             if moved:
                 written.clear()
-            written |= answer.digests(cursor)
+            written |= answer.digests(cursor)  # now, for the rows become records
+            yield Page(fresh, datetime.fromtimestamp(cursor, timezone.utc))
+            if answer.end_time is None or cursor >= until.timestamp():
+                return
             if answer.next_page == url or not (moved or fresh):
                 # The end, or a full page of a single second: they look alike.
                 if moved or len(answer.rows) < largest or not self._has_rows_after(cursor):
@@ -243,9 +243,14 @@ class IncrementalExport:
 
 def second_of(row: Row) -> str | None:
     """The second of a row's last change, in the form of a bookmark; None without a readable one."""
+    changed = row.get("updated_at")
+    if not isinstance(changed, str):
+        return None
+    if is_utc_seconds(changed):  # as nearly always
+        return changed
     try:
-        return as_utc(row["updated_at"])[:19] + "Z"
-    except (KeyError, TypeError, ValueError):
+        return as_utc(changed)[:19] + "Z"
+    except ValueError:
         return None
 
 

@@ -30,7 +30,8 @@ class _ZendeskStream(CallHistoryStream):
         for page in self.voicecalls.zendesk.export(self.resource).pages(start, until):
             rows = page.rows
             if end is not None:
-                rows = [row for row in rows if (second_of(row) or "") < utc_text(end)]
+                before = utc_text(end)
+                rows = [row for row in rows if (second_of(row) or "") < before]
             yield Portion(rows, page.reached)
 
     def progress(self, share: float) -> str:
