@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -240,15 +240,25 @@ class Api:
         ) from None
 
 
-def read_json(response: requests.Response) -> dict[str, Any]:
+def read_json(
+    response: requests.Response, exact: msgspec.json.Decoder[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """The JSON object of an answer, its numbers exactly as they were sent.
+
+    Args:
+        response: The answer.
+        exact: Decodes it if it can; where it can't, the object holds what JSON knows and no more.
 
     Raises:
         UnreadableError: The body is no JSON object.
     """
+    content = b"".join(response.iter_content(CHUNK))
     try:
+        if exact is not None:
+            with suppress(msgspec.ValidationError):
+                return exact.decode(content)
         # Decimal keeps a number such as 1.10 or one with 20 digits as it is.
-        body = _DECODER.decode(b"".join(response.iter_content(CHUNK)))
+        body = _DECODER.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise UnreadableError("a body that is not JSON") from None
     if not isinstance(body, dict):

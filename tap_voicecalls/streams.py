@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
 
-    from tap_voicecalls.records import Row
+    from tap_voicecalls.records import AnyRow
     from tap_voicecalls.tap import TapVoiceCalls
 
 #: Seconds between two lines of progress.
@@ -47,7 +47,7 @@ class Portion:
         reached: Once these rows are written, everything before this time has been.
     """
 
-    rows: Iterable[Row]
+    rows: Iterable[AnyRow]
     reached: datetime
 
 
@@ -127,7 +127,7 @@ class CallHistoryStream(Stream, abc.ABC):
                 f"bookmark is safe; run with TAP_VOICECALLS_LOGLEVEL=DEBUG and report it.",
             )
 
-    def _rows(self, start: datetime, end: datetime | None) -> Iterator[Row]:
+    def _rows(self, start: datetime, end: datetime | None) -> Iterator[Record]:
         limit = self.sync_started if end is None else min(self.sync_started, end)
         if start >= limit:
             self.logger.warning(
@@ -142,7 +142,7 @@ class CallHistoryStream(Stream, abc.ABC):
             if self._writer is None:
                 before = self._rows_read
                 for self._rows_read, row in enumerate(portion.rows, before + 1):
-                    yield row
+                    yield row if isinstance(row, dict) else row.fields()
             else:
                 self._write_rows(portion.rows, self._writer)
             # Here every row of the portion has been written.
@@ -202,11 +202,11 @@ class CallHistoryStream(Stream, abc.ABC):
         There is no public way to switch the SDK's off.
         """
 
-    def _write_rows(self, rows: Iterable[Row], writer: MessageWriter) -> None:
+    def _write_rows(self, rows: Iterable[AnyRow], writer: MessageWriter) -> None:
         time_extracted = self.voicecalls.clock.now()
         left = iter(rows)
         while some := tuple(islice(left, AT_ONCE)):
-            records = self._shape.records(some)
+            records = self.shape.records(some)
             writer.write_records(self.name, records, time_extracted)
             self._rows_read += len(records)
             if self._record_counter is not None:
@@ -232,12 +232,13 @@ class CallHistoryStream(Stream, abc.ABC):
         return self._record_counter
 
     @cached_property
-    def _shape(self) -> RecordShape:
+    def shape(self) -> RecordShape:
+        """What the stream's records look like."""
         return RecordShape(self.schema, lambda said: self.logger.warning("%s: %s", self.name, said))
 
     def post_process(self, row: Record, context: Context | None = None) -> Record:  # noqa: ARG002
         """Makes the record of a row."""
-        (record,) = self._shape.records((row,))
+        (record,) = self.shape.conform((row,))
         return record
 
 

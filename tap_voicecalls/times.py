@@ -13,8 +13,9 @@ import pendulum
 if TYPE_CHECKING:
     from threading import Event
 
-#: Whether a text is a time as the vendors usually write it: in UTC, in whole seconds.
-is_utc_seconds = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ").fullmatch
+#: A time as the vendors usually write it: in UTC, in whole seconds.
+UTC_SECONDS = r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ"
+is_utc_seconds = re.compile(UTC_SECONDS).fullmatch
 _IS_TIME = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
 ).fullmatch

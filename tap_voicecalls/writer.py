@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerWriter
@@ -32,7 +32,7 @@ class _RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
     """A RECORD message; the names are the specification's."""
 
     stream: str
-    record: dict[str, Any]
+    record: object
     time_extracted: str
 
 
@@ -65,7 +65,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self._write()
 
     def write_records(
-        self, stream: str, records: Iterable[dict[str, Any]], time_extracted: datetime
+        self, stream: str, records: Iterable[object], time_extracted: datetime
     ) -> None:
         """Writes records of one stream, ready for JSON, that were read at one time."""
         extracted = time_extracted.isoformat()

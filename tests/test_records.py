@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from sandbox.history import example as documented
+from tap_voicecalls import schemas
 from tap_voicecalls.records import RecordShape
 
 if TYPE_CHECKING:
     from tap_voicecalls.records import Row
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "id": {"type": ["integer"]},
@@ -37,7 +44,7 @@ def shape(warnings: list[str]) -> RecordShape:
 
 
 def record_of(shape: RecordShape, row: Row) -> Row:
-    (record,) = shape.records([row])
+    (record,) = shape.conform([row])
     return record
 
 
@@ -63,7 +70,7 @@ def test_rows_need_not_have_the_same_fields(shape: RecordShape) -> None:
         {"id": 4, "newer": 2},
     ]
     alone = [record_of(shape, dict(row)) for row in rows]
-    assert shape.records(rows) == alone
+    assert shape.conform(rows) == alone
     assert [record["extra_fields"] for record in alone] == [None, {"new": 1}, None, {"newer": 2}]
     assert [record["score"] for record in alone] == [None, None, 5, None]
 
@@ -123,3 +130,39 @@ def test_other_values_are_as_they_were_sent(shape: RecordShape, sent: Any) -> No
     record = record_of(shape, {"id": 1, "answered": sent, "score": sent})
     assert record["answered"] is sent
     assert record["score"] is sent
+
+
+def exact(schema: dict[str, Any], row: Row) -> Row | None:
+    """The record that a row is as it was decoded, if it is one."""
+    with suppress(msgspec.ValidationError):
+        decoded = msgspec.json.decode(
+            msgspec.json.encode(row), type=RecordShape(schema, pytest.fail).exact
+        )
+        written: Row = msgspec.json.decode(msgspec.json.encode(decoded))
+        return written
+    return None
+
+
+#: What vendors may send, whatever the column.
+ODD = [None, "", "text", "12", 0, -1, 2**63, 1.5, True, [], [1.5, None], {"a": 1}]
+TIMES = ["2026-04-23T10:22:26Z", "2026-04-23T12:22:26+02:00", "2026-04-23T10:22:26Z\n"]
+
+
+@given(row=st.dictionaries(st.sampled_from([*SCHEMA["properties"], "new"]), st.sampled_from(ODD)))
+@example(row={"id": 1, "at": TIMES[0], "note": "", "score": 5, "answered": True, "anything": ""})
+@example(row={"id": 1, "extra_fields": None})
+@example(row={"id": 1, "at": TIMES[1]})
+@example(row={"id": 1, "at": TIMES[2]})
+def test_a_row_that_needs_nothing_done_is_the_record_that_would_be_made(row: Row) -> None:
+    as_it_is = exact(SCHEMA, row)
+    (made,) = RecordShape(SCHEMA, lambda _: None).conform([dict(row)])
+    assert as_it_is is None or as_it_is == msgspec.json.decode(msgspec.json.encode(made))
+
+
+@pytest.mark.parametrize("stream", ["zendesk_calls", "zendesk_legs"])
+def test_rows_as_zendesk_documents_them_need_nothing_done(stream: str) -> None:
+    schema = msgspec.json.decode(resources.files(schemas).joinpath(f"{stream}.json").read_bytes())
+    for row in documented(stream):
+        record = exact(schema, row)
+        assert record is not None
+        assert record.items() >= row.items()

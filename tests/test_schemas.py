@@ -99,7 +99,7 @@ def columns(stream: str) -> dict[str, dict[str, Any]]:
 
 
 def record(stream: str, row: dict[str, Any]) -> dict[str, Any]:
-    (record,) = RecordShape(SCHEMAS[stream], pytest.fail).records([row])
+    (record,) = RecordShape(SCHEMAS[stream], pytest.fail).conform([row])
     return record
 
 

@@ -13,6 +13,7 @@ from tap_voicecalls.zendesk.export import IncrementalExport
 if TYPE_CHECKING:
     from logging import Logger
 
+    from tap_voicecalls.records import ExactRow
     from tap_voicecalls.times import Clock
     from tap_voicecalls.zendesk.settings import ZendeskSettings
 
@@ -46,10 +47,10 @@ class ZendeskAccount:
             turn=self.budget.turn,
         )
 
-    def export(self, resource: str) -> IncrementalExport:
-        """The export of `calls` or of `legs`."""
+    def export(self, resource: str, row: type[ExactRow]) -> IncrementalExport:
+        """The export of `calls` or of `legs`, with what their rows are decoded with if they fit."""
         return IncrementalExport(
-            resource, url=self._url, api=self._api, auth=self._auth, logger=self._logger
+            resource, row, url=self._url, api=self._api, auth=self._auth, logger=self._logger
         )
 
 

@@ -27,7 +27,8 @@ class _ZendeskStream(CallHistoryStream):
     def portions(self, start: datetime, end: datetime | None) -> Iterator[Portion]:
         """Reads pages; each is a portion."""
         until = self.newest_bookmark if end is None else min(self.newest_bookmark, end)
-        for page in self.voicecalls.zendesk.export(self.resource).pages(start, until):
+        export = self.voicecalls.zendesk.export(self.resource, self.shape.exact)
+        for page in export.pages(start, until):
             rows = page.rows
             if end is not None:
                 before = utc_text(end)
