@@ -69,7 +69,10 @@ $(VENV)/installed: pyproject.toml requirements-dev.txt | $(VENV)/bin/uv
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@touch $@
 
-# Meltano by itself does not see that the tap's dependencies have changed.
+# Meltano by itself does not see that the tap's dependencies have changed. The target's are its own:
+# it asks for other versions than we do.
 .meltano/installed: pyproject.toml meltano.yml $(VENV)/installed
-	$(VENV)/bin/meltano --log-level=warning install --clean tap-voicecalls target-postgres
+	UV_CONSTRAINT=$(CURDIR)/requirements-dev.txt \
+		$(VENV)/bin/meltano --log-level=warning install --clean tap-voicecalls
+	$(VENV)/bin/meltano --log-level=warning install --clean target-postgres
 	@touch $@

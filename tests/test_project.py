@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
+every_document = pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param((PROJECT / name).read_text(), id=name)
+        for name in ("AGENTS.md", "CONTRIBUTING.md")
+    ],
+)
+
 LOCKED = (PROJECT / "requirements-dev.txt").read_text().splitlines()
 
 
@@ -70,6 +78,24 @@ def test_the_oldest_python_is_the_same_everywhere() -> None:
     assert METADATA["requires-python"] == f">={oldest}"
     assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert f"--python-version {oldest} " in (PROJECT / "Makefile").read_text()
+
+
+@every_document
+def test_the_files_that_a_document_names_are_there(document: str) -> None:
+    named = re.findall(r"`([\w./*-]+\.(?:json|md|py|toml|txt|yml))`", document)
+    places = "", "tap_voicecalls", "sandbox", "tests", ".github/workflows"
+    assert named
+    assert [
+        name for name in named if not any(any((PROJECT / it).glob(name)) for it in places)
+    ] == []
+
+
+@every_document
+def test_the_targets_of_make_that_a_document_names_are_there(document: str) -> None:
+    named = re.findall(r"(?:^|`)make ([a-z]+)", document, re.MULTILINE)
+    there = re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert named
+    assert set(named) - set(there) == set()
 
 
 @pytest.mark.parametrize(
