@@ -39,7 +39,7 @@ sandbox: $(VENV)/installed ## start both vendors and PostgreSQL, until interrupt
 	@$(PYTHON) -m sandbox --page-size 1000 --database .sandbox/database
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) .meltano .sandbox .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .meltano .sandbox .targets .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/uv: | scripts/make-venv
 	scripts/make-venv $(VENV)
