@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed .meltano/installed
 
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help demo test bench lint types check format sandbox clean
+.PHONY: help demo test bench lint types check format picture sandbox clean
 .DEFAULT_GOAL := help
 
 help: ## show what there is to make
@@ -34,6 +34,10 @@ check: lint types test ## all of these
 format: $(VENV)/installed ## put the code into form
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+picture: $(INSTALLED) ## draw the README's picture anew, from the sandbox's calls
+	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --group picture
+	@$(PYTHON) -m sandbox.picture
 
 sandbox: $(VENV)/installed ## start both vendors and PostgreSQL, until interrupted
 	@$(PYTHON) -m sandbox --page-size 1000 --database .sandbox/database
