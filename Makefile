@@ -11,7 +11,7 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --extra
 	--python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test bench lint types check format hooks lock upgrade sandbox clean
+.PHONY: help demo test bench lint types check format picture hooks lock upgrade sandbox clean
 .DEFAULT_GOAL := help
 
 help: ## show what there is to make
@@ -51,6 +51,10 @@ lock: | $(VENV)/bin/uv ## let requirements-dev.txt fit pyproject.toml, with as f
 
 upgrade: | $(VENV)/bin/uv ## take the newest versions of everything into requirements-dev.txt
 	$(COMPILE) --upgrade --output-file requirements-dev.txt
+
+picture: $(INSTALLED) ## draw the README's picture anew, from the sandbox's calls
+	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --group picture
+	@$(PYTHON) -m sandbox.picture
 
 sandbox: $(VENV)/installed ## start both vendors and PostgreSQL, until interrupted
 	@$(PYTHON) -m sandbox --page-size 1000 --database .sandbox/database

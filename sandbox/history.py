@@ -30,13 +30,31 @@ _NOTES = (
     "Tab\there, back\\slash, emoji 📞",
 )
 _GROUPS = ("agents", "billing", "support,overflow")
-_STATUSES = (
-    *("completed",) * 12,
-    "abandoned_in_queue",
-    "abandoned_in_voicemail",
-    "failed",
-)
-_TYPES = (*("inbound",) * 9, *("outbound",) * 8, "missed", "abandoned", "voicemail")
+#: How busy the hours of a day are, in UTC, and the days of a week, from Monday on: in percent of
+#: the busiest.
+_HOURS = (2, 1, 1, 1, 2, 4, 10, 28, 62, 90, 100, 92, 68, 74, 88, 84, 72, 52, 34, 22, 15, 10, 6, 3)
+_DAYS = (100, 91, 87, 84, 77, 27, 15)
+#: How Zendesk's calls end, by direction, and Talkdesk's: in how many of a hundred.
+_STATUSES = {
+    "inbound": {
+        "completed": 82,
+        "abandoned_in_queue": 9,
+        "abandoned_in_ivr": 3,
+        "abandoned_in_voicemail": 2,
+        "abandoned_on_hold": 2,
+        "pending_voicemail": 2,
+    },
+    "outbound": {"completed": 95, "failed": 5},
+}
+_TYPES = {
+    "inbound": 55,
+    "outbound": 25,
+    "abandoned": 6,
+    "missed": 4,
+    "outbound_missed": 4,
+    "short_abandoned": 3,
+    "voicemail": 3,
+}
 
 
 @dataclass
@@ -75,12 +93,13 @@ class HistoryMaker:
         return made
 
     def _moments(self, count: int, days: float, now: datetime) -> list[datetime]:
-        """When calls began: more in working hours, some in bursts of one second."""
+        """When calls began: as busy as the hour and the day are, some in bursts of one second."""
         moments: list[datetime] = []
         span = days * 86_400 - 7200
         while len(moments) < count:
             moment = now - timedelta(seconds=int(7200 + self._random.random() * span))
-            if 8 <= moment.hour < 18 or self._random.random() < 0.15:  # noqa: PLR2004
+            busy = _HOURS[moment.hour] * _DAYS[moment.weekday()] / 10_000
+            if self._random.random() < busy:
                 burst = 1 if self._random.random() < 0.95 else self._random.randint(2, 5)  # noqa: PLR2004
                 moments += [moment] * burst
         return sorted(moments[:count])
@@ -88,16 +107,20 @@ class HistoryMaker:
     def zendesk_call(self, began: datetime, *, newest: datetime | None = None) -> Row:
         """A call of Zendesk's, with the 53 fields of its answers."""
         random = self._random
-        status = random.choice(_STATUSES)
-        answered = status == "completed"
-        talk = random.randint(5, 1500) if answered else None
-        wait = random.randint(0, 90)
+        direction = random.choices(("inbound", "outbound"), (7, 3))[0]
+        inbound = direction == "inbound"
+        status = self._one_of(_STATUSES[direction])
+        # An outbound call that the customer did not take is completed, too; so is an inbound one
+        # that ended in a voicemail, or otherwise without an agent.
+        alone = status == "completed" and random.random() < 0.1  # noqa: PLR2004
+        answered = status in {"completed", "abandoned_on_hold"} and not alone
+        talk = self._talk() if answered else 0 if alone else None
+        wait = self._wait() if inbound else random.randint(0, 30)
         changed = began + timedelta(
             seconds=(talk or 0) + wait + random.choice((60, 60, 2400, 2400, 10_800))
         )
         if newest is not None:
             changed = min(changed, newest)
-        inbound = random.random() < 0.7  # noqa: PLR2004
         number = self._number()
         line_id = 360000000000 + random.randint(1, 5)
         return {
@@ -114,12 +137,12 @@ class HistoryMaker:
             "line_id": random.choice((None, line_id)),
             "line_type": "phone",
             "call_channel": random.choice((None, "phone", "web-widget")),
-            "direction": "inbound" if inbound else "outbound",
+            "direction": direction,
             "completion_status": status,
             "duration": (talk or 0) + wait,
             "talk_time": talk,
             "wait_time": wait,
-            "hold_time": 0 if answered else None,
+            "hold_time": self._hold() if answered else 0 if alone else None,
             "consultation_time": 0 if answered else None,
             "wrap_up_time": random.randint(0, 120) if answered else None,
             "time_to_answer": wait if answered else None,
@@ -137,7 +160,7 @@ class HistoryMaker:
             "outside_business_hours": False if answered else None,
             "customer_requested_voicemail": False,
             "default_group": random.choice((None, True, False)),
-            "voicemail": status == "abandoned_in_voicemail",
+            "voicemail": "voicemail" in status or (alone and inbound and random.random() < 0.8),  # noqa: PLR2004
             "callback": None if status == "failed" else False,
             "callback_source": None,
             "overflowed": False,
@@ -157,26 +180,51 @@ class HistoryMaker:
         }
 
     def zendesk_legs(self, call: Row) -> list[Row]:
-        """The legs of a call: the customer's and those of up to three agents, in one second."""
-        return [self._leg(call, of_customer=True)] + [
-            self._leg(call, of_customer=False) for _ in range(self._random.randint(0, 3))
-        ]
+        """The legs of a call, changed in one second.
 
-    def _leg(self, call: Row, *, of_customer: bool) -> Row:
+        The customer's, those of agents who did not take it, and of those who did: more than one
+        where the first passed the customer on.
+        """
         random = self._random
+        wait, talk = call["wait_time"], call["talk_time"]
+        legs = [self._leg(call, "customer", talk=talk)]
+        for _ in range(random.choice((0, 0, 0, 1, 1, 2))):
+            status = random.choice(("agent_missed", "agent_declined"))
+            legs.append(self._leg(call, "agent", status=status, after=random.randint(0, wait)))
+        if (agent_id := call["agent_id"]) is not None:
+            passed_on = random.random() < 0.1  # noqa: PLR2004
+            first = talk // 3 if passed_on else talk
+            legs.append(self._leg(call, "agent", agent_id=agent_id, after=wait, talk=first))
+            if passed_on:
+                legs.append(self._leg(call, "agent", after=wait + first, talk=talk - first))
+        return legs
+
+    def _leg(  # noqa: PLR0913
+        self,
+        call: Row,
+        kind: str,
+        *,
+        agent_id: int | None = None,
+        status: str = "completed",
+        after: int = 0,
+        talk: int | None = 0,
+    ) -> Row:
+        random = self._random
+        of_customer = kind == "customer"
+        began = datetime.fromisoformat(call["created_at"].replace("Z", "+00:00"))
         return {
             "id": self._id(),
             "call_id": call["id"],
-            "created_at": call["created_at"],
+            "created_at": utc(began + timedelta(seconds=after)),
             "updated_at": call["updated_at"],
-            "type": "customer" if of_customer else "agent",
-            "agent_id": 0 if of_customer else random.choice(_AGENTS)[1],
+            "type": kind,
+            "agent_id": 0 if of_customer else agent_id or random.choice(_AGENTS)[1],
             "user_id": random.choice((None, call["customer_id"])) if of_customer else 0,
             "available_via": None if of_customer else "browser",
-            "completion_status": random.choice(("completed", "agent_missed", "agent_declined")),
+            "completion_status": status,
             "duration": call["duration"],
             "hold_time": 0,
-            "talk_time": call["talk_time"],
+            "talk_time": talk,
             "wrap_up_time": None if of_customer else random.randint(0, 60),
             "consultation_time": None,
             "conference_time": None,
@@ -195,12 +243,13 @@ class HistoryMaker:
     def talkdesk_call(self, began: datetime) -> Row:
         """A call of Talkdesk's, with the fields of its Calls report, in its order."""
         random = self._random
-        kind = random.choice(_TYPES)
+        kind = self._one_of(_TYPES)
         answered = kind in {"inbound", "outbound"}
-        talk = random.randint(5, 1500) if answered else 0
-        wait = random.randint(0, 90)
-        name, number = random.choice(_AGENTS)
-        agent = {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
+        talk = self._talk() if answered else 0
+        wait = random.randint(0, 30) if kind.startswith("outbound") else self._wait()
+        agent = self._talkdesk_agent()
+        passed_on = kind == "inbound" and random.random() < 0.1  # noqa: PLR2004
+        handling = self._talkdesk_agent() if passed_on else agent
         call_id = f"{random.getrandbits(128):032x}"
         row: Row = dict.fromkeys(_TALKDESK_FIELDS)
         row |= {
@@ -218,8 +267,8 @@ class HistoryMaker:
             "total_time": talk + wait,
             "talk_time": talk,
             "wait_time": wait,
-            "hold_time": 0,
-            "abandon_time": 0 if answered else wait,
+            "hold_time": self._hold() if answered else 0,
+            "abandon_time": wait if "abandoned" in kind else 0,
             "total_ringing_time": wait // 2,
             "notes": random.choice(_NOTES) if answered else None,
             "disposition_code": random.choice((None, "Attempting Contact")),
@@ -228,11 +277,13 @@ class HistoryMaker:
             "ivr_options": "",
             "is_in_business_hours": True,
             "is_callback_from_queue": random.choice((None, False)),
-            "is_transfer": False,
-            "handling_user_id": agent["id"] if answered else None,
-            "handling_user_name": agent["name"] if answered else None,
-            "handling_user_email": agent["email"] if answered else None,
-            "recording_url": f"https://api.example.com/calls/{call_id}/recordings",
+            "is_transfer": passed_on,
+            "handling_user_id": handling["id"] if answered else None,
+            "handling_user_name": handling["name"] if answered else None,
+            "handling_user_email": handling["email"] if answered else None,
+            "recording_url": f"https://api.example.com/calls/{call_id}/recordings"
+            if answered or kind == "voicemail"
+            else None,
             "is_external_transfer": False,
             "is_if_no_answer": False,
             "is_call_forwarding": False,
@@ -255,6 +306,27 @@ class HistoryMaker:
     def score(self) -> int:
         """A satisfaction score."""
         return self._random.randint(1, 5)
+
+    def _talkdesk_agent(self) -> dict[str, str]:
+        name, number = self._random.choice(_AGENTS)
+        return {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
+
+    def _one_of(self, weights: dict[str, int]) -> str:
+        return self._random.choices(tuple(weights), tuple(weights.values()))[0]
+
+    # With the two at their longest, a call that began 40 minutes ago is over.
+
+    def _talk(self) -> int:
+        """How long a conversation takes, in seconds: mostly some minutes."""
+        return min(5 + int(self._random.lognormvariate(5.2, 0.8)), 1500)
+
+    def _wait(self) -> int:
+        """How long a customer waits, in seconds: mostly little."""
+        return min(int(self._random.expovariate(1 / 40)), 600)
+
+    def _hold(self) -> int:
+        """How long a customer is on hold, in seconds: mostly never."""
+        return self._random.choice((0, 0, 0, self._random.randint(5, 240)))
 
     def _number(self) -> str:
         return f"{self._random.choice(_PREFIXES)}{self._random.randint(0, 9999):04d}"

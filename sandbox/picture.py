@@ -1,0 +1,126 @@
+"""The README's picture, from two vendors through the view `voice_calls`: `make picture`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from sandbox.database import database
+from sandbox.history import utc
+from sandbox.meltano import PROJECT, Meltano
+from sandbox.server import Sandbox
+
+PICTURE = PROJECT / "docs" / "calls-per-hour.svg"
+EXAMPLES = PROJECT / "examples"
+
+MONDAY = datetime(2026, 11, 9, tzinfo=timezone.utc)
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+HOURS = 24 * len(DAYS)
+#: From the bottom up, with their colours.
+VENDORS = {"talkdesk": ("Talkdesk", "#3b5fc0"), "zendesk": ("Zendesk", "#f2a03d")}
+
+INK = "#3d4451"
+PALE = "#e3e6eb"
+STYLE = {
+    "font.size": 10,
+    "svg.hashsalt": "calls-per-hour",  # the same ids in each run
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": PALE,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def main() -> None:
+    """Brings a week of calls into PostgreSQL, asks for the calls per hour, and draws them."""
+    counts = calls_per_hour()
+    with rc_context(STYLE):
+        draw(counts, PICTURE)
+    print(PICTURE.relative_to(PROJECT))  # noqa: T201 - tells what was made
+
+
+def calls_per_hour() -> dict[str, list[int]]:
+    """How many calls began in each hour of the week, by vendor.
+
+    Raises:
+        SystemExit: Meltano failed; its own words tell why.
+    """
+    lull = timedelta(hours=2)  # a history's last calls are as old as that
+    with (
+        TemporaryDirectory(prefix="voicecalls-") as folder,
+        Sandbox(
+            calls=1500,
+            days=(timedelta(hours=HOURS) + lull) / timedelta(days=1),
+            now=MONDAY + timedelta(hours=HOURS) + lull,
+            page_size=1000,
+        ) as sandbox,
+        database() as postgres,
+    ):
+        meltano = Meltano(sandbox, postgres, Path(folder))
+        run = meltano(
+            *("run", "tap-voicecalls", "target-postgres"), TAP_VOICECALLS_START_DATE=utc(MONDAY)
+        )
+        if run.returncode:
+            sys.exit(f"{run.stdout}{run.stderr}\nmeltano ended with exit code {run.returncode}.")
+        with psycopg.connect(postgres.conninfo) as connection:
+            connection.execute((EXAMPLES / "voice_calls.postgresql.sql").read_bytes())
+            rows = connection.execute((EXAMPLES / "calls_per_hour.sql").read_bytes()).fetchall()
+    counts = {vendor: [0] * HOURS for vendor in VENDORS}
+    for hour, vendor, calls in rows:
+        counts[vendor][(hour.replace(tzinfo=timezone.utc) - MONDAY) // timedelta(hours=1)] = calls
+    return counts
+
+
+def draw(counts: dict[str, list[int]], file: Path) -> None:
+    """Draws the calls of the vendors upon each other, hour by hour.
+
+    Args:
+        counts: The calls in each hour of the week, by vendor.
+        file: Where the picture goes.
+    """
+    figure = Figure(figsize=(10, 4), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+    axes = figure.add_subplot()
+    below = [0] * HOURS
+    for vendor, (name, colour) in VENDORS.items():
+        top = [low + calls for low, calls in zip(below, counts[vendor], strict=True)]
+        axes.stairs(top, range(HOURS + 1), baseline=below, fill=True, color=colour, label=name)
+        below = top
+
+    axes.set_title("Calls per hour and vendor", loc="left", weight="bold", size=13, pad=14)
+    axes.set_ylabel("calls begun in the hour", labelpad=8)
+    axes.set_xlabel(f"hours of the week from {MONDAY:%Y-%m-%d} on, in UTC", labelpad=8)
+    axes.set_xlim(0, HOURS)
+    axes.set_xticks(
+        [24 * day + hour for day in range(len(DAYS)) for hour in (6, 12, 18)],
+        labels=[label for day in DAYS for label in ("6\n", f"12\n{day}", "18\n")],
+    )
+    axes.set_xticks([24 * day for day in range(len(DAYS) + 1)], minor=True)
+    axes.tick_params(which="both", length=0)
+    axes.tick_params(pad=6)
+    axes.grid(axis="y", color=PALE, linewidth=0.8)
+    axes.grid(axis="x", which="minor", color=PALE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(VENDORS),
+        reverse=True,
+        frameon=False,
+        handlelength=1,
+        handleheight=1,
+    )
+    file.parent.mkdir(exist_ok=True)
+    figure.savefig(file, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,362 @@
+"""The view `voice_calls` and the questions to it, in PostgreSQL and in DuckDB."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from sandbox import Sandbox
+from sandbox.database import database
+from tests.running import KEYS, NOW, TravelClock, sync, text
+from tests.targets import executable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sandbox.history import Row
+
+pytestmark = pytest.mark.targets
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+VENDORS = ("talkdesk", "zendesk")
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A database, and the target that writes to it.
+
+    Attributes:
+        target: The distribution of the target.
+        config: Its settings.
+        execute: Runs SQL in a session of its own; its rows, if any.
+        view: The SQL that makes the view, as it stands in the examples.
+    """
+
+    target: str
+    config: dict[str, str]
+    execute: Callable[[str], list[Row]]
+    view: str
+
+    def load(self, folder: Path, messages: list[Row]) -> None:
+        """Gives messages of the tap to the target."""
+        config = folder / "target.json"
+        config.write_text(json.dumps(self.config))
+        run = subprocess.run(  # noqa: S603 - a target from the index
+            [executable(self.target), "--config", config],
+            input="".join(f"{json.dumps(message)}\n" for message in messages),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+
+
+@contextmanager
+def in_postgresql(_: Path) -> Iterator[Warehouse]:
+    with database() as server:
+
+        def execute(query: str) -> list[Row]:
+            with psycopg.connect(server.conninfo, row_factory=dict_row) as connection:
+                connection.execute("set search_path to tap_voicecalls")
+                cursor = connection.execute(query.encode())
+                return cursor.fetchall() if cursor.description else []
+
+        config = {
+            "sqlalchemy_url": server.sqlalchemy_url,
+            "default_target_schema": "tap_voicecalls",
+        }
+        view = example("voice_calls.postgresql.sql")
+        yield Warehouse("meltanolabs-target-postgres", config, execute, view)
+
+
+@contextmanager
+def in_duckdb(folder: Path) -> Iterator[Warehouse]:
+    file = str(folder / "calls.duckdb")
+
+    def execute(query: str) -> list[Row]:
+        with duckdb.connect(file) as connection:
+            cursor = connection.execute(query)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    config = {"path": file, "default_target_schema": "main"}
+    yield Warehouse("target-duckdb", config, execute, example("voice_calls.duckdb.sql"))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the vendors have, and where it has been loaded to.
+
+    Attributes:
+        sandbox: The vendors.
+        warehouse: Where their calls are, with the view.
+        calls: The rows that the view should have.
+    """
+
+    sandbox: Sandbox
+    warehouse: Warehouse
+    calls: list[Row]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(in_postgresql, id="postgresql"), pytest.param(in_duckdb, id="duckdb")],
+)
+def loaded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Loaded]:
+    """Both vendors' calls, changed and loaded again once the view was there."""
+    folder = tmp_path_factory.mktemp("warehouse")
+    clock = TravelClock()
+    with (
+        Sandbox(calls=400, days=20, page_size=1000, clock=clock.time) as sandbox,
+        request.param(folder) as warehouse,
+    ):
+        first = sync(sandbox.config, clock=clock)
+        warehouse.load(folder, first.messages)
+        warehouse.execute(warehouse.view)
+        sandbox.change_calls(20)
+        put_unusual_calls(sandbox)
+        second = sync(sandbox.config, clock=clock, state=first.state)
+        warehouse.load(folder, second.messages)
+        yield Loaded(sandbox, warehouse, voice_calls(sandbox))
+
+
+def example(name: str) -> str:
+    return (EXAMPLES / name).read_text(encoding="utf-8")
+
+
+# What the vendors have
+
+
+def put_unusual_calls(sandbox: Sandbox) -> None:
+    """Lets calls happen that the vendors' documents don't tell of, or seldom happen."""
+    call = max(sandbox.talkdesk.calls.values(), key=lambda it: str(it["end_at"]))
+    for number, kind in enumerate(("Internal", "OUTBOUND_MISSED", None)):
+        sandbox.talkdesk.put_call(call | {"call_id": f"unusual-{number}", "type": kind})
+    call = next(it for it in sandbox.zendesk.calls.values() if it["agent_id"] and it["talk_time"])
+    leg = next(iter(sandbox.zendesk.legs.values()))
+    unusual: list[Row] = [
+        {"completion_status": "Rerouted", "direction": "Internal"},
+        {"completion_status": "not_answered", "talk_time": 0},
+        {"completion_status": None, "direction": None, "duration": None, "talk_time": None},
+        {"completion_status": "completed", "talk_time": None, "voicemail": None},
+        {"completion_status": "completed"},
+    ]
+    for number, fields in enumerate(unusual, start=1):
+        sandbox.zendesk.put_call(call | {"id": number, "updated_at": text(NOW)} | fields)
+    # Of the last of them, the legs come in another order than that of their ids; only one agent's
+    # is the last with a conversation.
+    its_legs: list[Row] = [
+        {"type": "agent", "agent_id": 101, "created_at": "2026-11-19T10:05:00Z", "talk_time": 7},
+        {"type": "agent", "agent_id": 102, "created_at": "2026-11-19T10:00:00Z", "talk_time": 7},
+        {"type": "agent", "agent_id": 103, "created_at": None, "talk_time": 7},
+        {"type": "agent", "agent_id": 104, "created_at": "2026-11-19T10:06:00Z", "talk_time": 0},
+        {"type": "agent", "agent_id": 105, "created_at": "2026-11-19T10:06:00Z", "talk_time": None},
+        {"type": "external", "agent_id": 106, "created_at": "2026-11-19T10:06:00Z", "talk_time": 7},
+    ]
+    for number, fields in enumerate(its_legs, start=1):
+        sandbox.zendesk.put_leg(
+            leg | {"id": number, "call_id": len(unusual), "updated_at": text(NOW)} | fields
+        )
+
+
+TALKDESK = {
+    "inbound": ("inbound", "answered"),
+    "missed": ("inbound", "missed"),
+    "abandoned": ("inbound", "abandoned"),
+    "short_abandoned": ("inbound", "abandoned"),
+    "voicemail": ("inbound", "voicemail"),
+    "outbound": ("outbound", "answered"),
+    "outbound_missed": ("outbound", "missed"),
+}
+#: Of a completed call, its voicemail and talk time tell the outcome.
+ZENDESK: dict[str | None, str | None] = {
+    "abandoned_in_queue": "abandoned",
+    "abandoned_in_ivr": "abandoned",
+    "abandoned_in_voicemail": "abandoned",
+    "abandoned_on_hold": "answered",
+    "pending_voicemail": "voicemail",
+    "not_answered": "missed",
+    "failed": "failed",
+}
+
+
+def voice_calls(sandbox: Sandbox) -> list[Row]:
+    """What the view should have, in the order of vendors and ids."""
+    legs: dict[int, list[Row]] = {}
+    for leg in sandbox.zendesk.legs.values():
+        legs.setdefault(leg["call_id"], []).append(leg)
+    rows = [of_talkdesk(call) for call in sandbox.talkdesk.calls.values()]
+    rows += [of_zendesk(it, legs.get(it["id"], [])) for it in sandbox.zendesk.calls.values()]
+    return sorted(rows, key=by_id)
+
+
+def by_id(row: Row) -> tuple[str, str]:
+    return row["vendor"], row["call_id"]
+
+
+def of_talkdesk(call: Row) -> Row:
+    kind = call["type"] and call["type"].lower()
+    direction, outcome = TALKDESK.get(kind, (kind, kind))
+    return {
+        "vendor": "talkdesk",
+        "call_id": call["call_id"],
+        "started_at": time(call["start_at"]),
+        "ended_at": time(call["end_at"]),
+        "direction": direction,
+        "outcome": outcome,
+        "talk_seconds": call["talk_time"],
+        "wait_seconds": call["wait_time"],
+        "hold_seconds": call["hold_time"],
+        "agent_id": call["handling_user_id"],
+        "agent_name": call["handling_user_name"],
+        "customer_number": call["contact_phone_number"],
+        "recording_url": call["recording_url"],
+    }
+
+
+def of_zendesk(call: Row, legs: list[Row]) -> Row:
+    began = time(call["created_at"])
+    duration = call["duration"]
+    spoke_with = [leg for leg in legs if leg["type"] == "agent" and leg["talk_time"]]
+    last = max(spoke_with, key=lambda it: (it["created_at"] or "", it["id"]), default=call)
+    return {
+        "vendor": "zendesk",
+        "call_id": str(call["id"]),
+        "started_at": began,
+        "ended_at": None if duration is None else began + timedelta(seconds=duration),
+        "direction": call["direction"] and call["direction"].lower(),
+        "outcome": outcome_at_zendesk(call),
+        "talk_seconds": call["talk_time"],
+        "wait_seconds": call["wait_time"],
+        "hold_seconds": call["hold_time"],
+        "agent_id": None if last["agent_id"] is None else str(last["agent_id"]),
+        "agent_name": None,
+        "customer_number": None,
+        "recording_url": None,
+    }
+
+
+def outcome_at_zendesk(call: Row) -> str | None:
+    status: str | None = call["completion_status"] and call["completion_status"].lower()
+    if status != "completed":
+        return ZENDESK.get(status, status)
+    if call["voicemail"]:
+        return "voicemail"
+    return "answered" if call["talk_time"] else "missed"
+
+
+def time(value: str) -> datetime:
+    """A vendor's time, which is in UTC."""
+    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - as the view has it
+
+
+# The view
+
+
+def test_the_view_has_each_call_once_as_its_vendor_has_it(loaded: Loaded) -> None:
+    rows = sorted(loaded.warehouse.execute("select * from voice_calls"), key=by_id)
+    assert [*rows[0]] == [*loaded.calls[0]]
+    assert rows == loaded.calls
+
+
+def test_the_calls_are_of_every_kind_that_is_told_apart(loaded: Loaded) -> None:
+    kinds = {call["type"] for call in loaded.sandbox.talkdesk.calls.values()}
+    statuses = {call["completion_status"] for call in loaded.sandbox.zendesk.calls.values()}
+    assert kinds == {*TALKDESK, "Internal", "OUTBOUND_MISSED", None}
+    assert statuses == {*ZENDESK, "completed", "Rerouted", None}
+    outcomes = Counter((row["vendor"], row["outcome"]) for row in loaded.calls)
+    for vendor in VENDORS:
+        for outcome in ("answered", "missed", "abandoned", "voicemail"):
+            assert outcomes[vendor, outcome] > 1
+    zendesk = loaded.sandbox.zendesk.calls.values()
+    last_agents = [row["agent_id"] for row in loaded.calls if row["vendor"] == "zendesk"]
+    assert Counter(last_agents) != Counter(it["agent_id"] and str(it["agent_id"]) for it in zendesk)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_one_half_of_it_serves_one_vendor(loaded: Loaded, vendor: str) -> None:
+    execute, view = loaded.warehouse.execute, loaded.warehouse.view
+    schema, alone = loaded.warehouse.config["default_target_schema"], f"only_{vendor}"
+    execute(f"create schema {alone}")
+    for table in KEYS:
+        if table.startswith(vendor):
+            execute(f"create table {alone}.{table} as table {schema}.{table}")
+    (other,) = {*VENDORS} - {vendor}
+    view = re.sub(rf"-- begin {other}\n.*-- end {other}\n", "", view, flags=re.DOTALL)
+    view = re.sub(r"union all.*\n", "", view)
+    execute(view.replace(schema, alone, 1))
+    rows = sorted(execute(f"select * from {alone}.voice_calls"), key=by_id)  # noqa: S608
+    assert rows == [row for row in loaded.calls if row["vendor"] == vendor]
+
+
+# The questions
+
+
+def calls_per_hour(calls: list[Row]) -> list[Row]:
+    counts = Counter(
+        (row["started_at"].replace(minute=0, second=0), row["vendor"]) for row in calls
+    )
+    return [
+        {"hour": hour, "vendor": vendor, "calls": count}
+        for (hour, vendor), count in sorted(counts.items())
+    ]
+
+
+def missed_calls_per_day(calls: list[Row]) -> list[Row]:
+    days: dict[tuple[Any, str], list[str]] = {}
+    for row in calls:
+        if row["direction"] == "inbound":
+            days.setdefault((row["started_at"].date(), row["vendor"]), []).append(row["outcome"])
+    answer = []
+    for (day, vendor), outcomes in sorted(days.items()):
+        missed = sum(outcome in {"missed", "abandoned"} for outcome in outcomes)
+        percent = (100 * Decimal(missed) / len(outcomes)).quantize(Decimal(1), ROUND_HALF_UP)
+        answer.append(
+            {
+                "day": day,
+                "vendor": vendor,
+                "calls": len(outcomes),
+                "missed": missed,
+                "percent": percent,
+            }
+        )
+    return answer
+
+
+def longest_waits(calls: list[Row]) -> list[Row]:
+    waits = [row for row in calls if row["direction"] == "inbound" and row["wait_seconds"]]
+    waits.sort(key=lambda row: (-row["wait_seconds"], row["started_at"], row["call_id"]))
+    names = ("wait_seconds", "vendor", "started_at", "outcome", "call_id")
+    return [{name: row[name] for name in names} for row in waits[:10]]
+
+
+QUESTIONS = [calls_per_hour, missed_calls_per_day, longest_waits]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda it: it.__name__)
+def test_the_questions_are_answered(
+    loaded: Loaded, question: Callable[[list[Row]], list[Row]]
+) -> None:
+    rows = loaded.warehouse.execute(example(f"{question.__name__}.sql"))
+    assert rows == question(loaded.calls)
+    assert len(rows) >= 10
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda it: it.__name__)
+def test_the_readme_shows_the_questions_as_they_are(question: Callable[..., object]) -> None:
+    assert f"```sql\n{example(f'{question.__name__}.sql')}```" in example("README.md")
