@@ -7,8 +7,8 @@ INSTALLED := $(VENV)/installed .meltano/installed
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
 # For every Python and platform; and without the address of an index, so that it holds for any.
-COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --extra s3 --universal \
-	--python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
+COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group picture --extra s3 \
+	--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
 
 .PHONY: help demo test bench lint types check format picture hooks lock upgrade sandbox clean
@@ -53,7 +53,8 @@ upgrade: | $(VENV)/bin/uv ## take the newest versions of everything into require
 	$(COMPILE) --upgrade --output-file requirements-dev.txt
 
 picture: $(INSTALLED) ## draw the README's picture anew, from the sandbox's calls
-	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --group picture
+	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --group picture \
+		--require-hashes --constraint requirements-dev.txt
 	@$(PYTHON) -m sandbox.picture
 
 sandbox: $(VENV)/installed ## start both vendors and PostgreSQL, until interrupted
