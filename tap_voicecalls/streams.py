@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import abc
 import math
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -22,8 +24,8 @@ from tap_voicecalls.times import utc_text
 from tap_voicecalls.writer import MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime, timedelta
+    from collections.abc import Generator, Iterable, Iterator
+    from datetime import datetime
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines of progress.
 PROGRESS_EVERY = 5.0
+#: How far back the vendor is asked, to see whether it can be read.
+CHECKED = timedelta(hours=1)
 #: Records that are written at once.
 AT_ONCE = 250
 
@@ -59,6 +63,7 @@ class CallHistoryStream(Stream, abc.ABC):
     was. What is newer is written too, and read again next time: targets upsert on the key.
     """
 
+    vendor: ClassVar[str]
     schema = StreamSchema(SchemaDirectory(schemas))
     # Records are conformed once, by their `RecordShape`. The SDK's way would read the text "false"
     # as true.
@@ -79,7 +84,7 @@ class CallHistoryStream(Stream, abc.ABC):
         """How far the bookmark stays behind the start of the sync."""
 
     @abc.abstractmethod
-    def portions(self, start: datetime, end: datetime | None) -> Iterator[Portion]:
+    def portions(self, start: datetime, end: datetime | None) -> Generator[Portion]:
         """Reads from the vendor, in the order of time, from `start` to `end` or up to now.
 
         Raises:
@@ -89,6 +94,16 @@ class CallHistoryStream(Stream, abc.ABC):
     @abc.abstractmethod
     def progress(self, share: float) -> str:
         """What the vendor's way of reading says of its progress, a `share` of the way along."""
+
+    def check(self) -> None:
+        """Reads a little from the vendor, and writes nothing.
+
+        Raises:
+            VoiceCallsError: It can't be read.
+        """
+        now = self.voicecalls.clock.now()
+        with closing(self.portions(now - CHECKED, None)) as portions:
+            next(portions, None)
 
     @cached_property
     def sync_started(self) -> datetime:

@@ -141,13 +141,18 @@ def test_each_stream_that_failed_has_a_line(sandbox: Sandbox, tmp_path: Path) ->
         assert "ERROR" in line
 
 
-def test_the_connection_test_fails_where_a_vendor_refuses(sandbox: Sandbox, tmp_path: Path) -> None:
-    good = write(tmp_path, "good.json", settings(sandbox))
-    assert run("--config", good, "--test").returncode == 0
-    bad = write(tmp_path, "bad.json", settings(sandbox, zendesk_client_secret="wrong"))
-    done = run("--config", bad, "--test")
-    assert done.returncode == 1
-    assert "zendesk_legs: Zendesk answered POST /oauth/tokens with 401" in last_line(done)
+def test_the_connection_test_ends_as_a_program_does(sandbox: Sandbox, tmp_path: Path) -> None:
+    good = run("--config", write(tmp_path, "good.json", settings(sandbox)), "--test")
+    assert good.returncode == 0
+    assert [line.partition(":")[0] for line in good.stdout.splitlines()] == [
+        "Talkdesk is ready",
+        "Zendesk is ready",
+    ]
+    wrong = settings(sandbox, zendesk_client_secret="wrong")
+    bad = run("--config", write(tmp_path, "bad.json", wrong), "--test")
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("Talkdesk is ready")
+    assert "Zendesk is not ready: Zendesk answered POST /oauth/tokens with 401" in last_line(bad)
 
 
 def test_secrets_reach_no_output_at_any_level(sandbox: Sandbox, tmp_path: Path) -> None:

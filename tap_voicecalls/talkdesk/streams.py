@@ -11,7 +11,7 @@ from tap_voicecalls.talkdesk.side_by_side import SideBySide
 from tap_voicecalls.talkdesk.windows import windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from datetime import datetime
 
     from tap_voicecalls.records import Row
@@ -23,6 +23,7 @@ SAFETY_LAG = timedelta(minutes=2)
 class TalkdeskCalls(CallHistoryStream):
     """Calls, each once it has ended, and again for as long as the lookback reaches."""
 
+    vendor = "Talkdesk"
     name = "talkdesk_calls"
     primary_keys = ("call_id",)
     replication_key = "end_at"
@@ -37,7 +38,7 @@ class TalkdeskCalls(CallHistoryStream):
         """How far the bookmark stays behind the start of the sync."""
         return self.voicecalls.talkdesk_settings.lookback
 
-    def portions(self, start: datetime, end: datetime | None) -> Iterator[Portion]:
+    def portions(self, start: datetime, end: datetime | None) -> Generator[Portion]:
         """Reads windows side by side; each report of one is a portion."""
         settings = self.voicecalls.talkdesk_settings
         stop = self.sync_started.replace(microsecond=0) - SAFETY_LAG

@@ -10,11 +10,12 @@ from tap_voicecalls.times import in_words, utc_text
 from tap_voicecalls.zendesk.export import second_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from datetime import datetime, timedelta
 
 
 class _ZendeskStream(CallHistoryStream):
+    vendor = "Zendesk"
     primary_keys = ("id",)
     replication_key = "updated_at"
     resource: ClassVar[str]
@@ -24,7 +25,7 @@ class _ZendeskStream(CallHistoryStream):
         """How far the bookmark stays behind the start of the sync."""
         return self.voicecalls.zendesk_settings.lookback
 
-    def portions(self, start: datetime, end: datetime | None) -> Iterator[Portion]:
+    def portions(self, start: datetime, end: datetime | None) -> Generator[Portion]:
         """Reads pages; each is a portion."""
         until = self.newest_bookmark if end is None else min(self.newest_bookmark, end)
         export = self.voicecalls.zendesk.export(self.resource, self.shape.exact)

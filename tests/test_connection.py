@@ -1,0 +1,103 @@
+"""`--test` says of each vendor in a line whether it can be read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from sandbox.talkdesk import JOBS
+from sandbox.zendesk import PATH
+from tap_voicecalls.errors import SyncFailedError
+from tap_voicecalls.tap import TapVoiceCalls
+from tests.running import NOW, TravelClock, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Check = Callable[..., tuple[list[str], dict[str, str]]]
+
+ZENDESK_IS_READY = (
+    "Zendesk is ready: the credentials have the permissions and scopes to read zendesk_calls and "
+    "zendesk_legs."
+)
+TALKDESK_IS_READY = (
+    "Talkdesk is ready: the credentials have the permissions and scopes to read talkdesk_calls."
+)
+
+
+@pytest.fixture
+def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    return start_sandbox(calls=60, days=20)
+
+
+@pytest.fixture
+def check(sandbox: Sandbox, clock: TravelClock, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Runs the test; gives the lines on stdout, and the failures."""
+
+    def run(**settings: Any) -> tuple[list[str], dict[str, str]]:
+        tap_class = type("TravellingTap", (TapVoiceCalls,), {"clock": clock})
+        start_date = {"start_date": text(NOW - timedelta(days=3000))}
+        failures = {}
+        try:
+            tap_class(config=sandbox.config | start_date | settings).run_connection_test()
+        except SyncFailedError as error:
+            failures = dict(error.failures)
+        return capsys.readouterr().out.splitlines(), failures
+
+    return run
+
+
+def test_a_vendor_that_can_be_read_has_a_line(check: Check) -> None:
+    assert check() == ([TALKDESK_IS_READY, ZENDESK_IS_READY], {})
+
+
+def test_a_vendor_without_settings_is_left_out(sandbox: Sandbox, check: Check) -> None:
+    without = {name: None for name in sandbox.config if name.startswith("talkdesk_")}
+    assert check(**without) == ([ZENDESK_IS_READY], {})
+
+
+def test_it_costs_a_short_report_and_two_pages(sandbox: Sandbox, check: Check) -> None:
+    check()
+    asked = [(it.method, it.path) for it in sandbox.requests if it.vendor == "zendesk"]
+    assert asked == [
+        ("POST", "/oauth/tokens"),
+        ("GET", f"{PATH}/calls"),
+        ("GET", f"{PATH}/legs"),
+    ]
+    (job,) = sandbox.talkdesk.jobs.values()
+    assert job.to - job.from_ < timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault", "vendor", "advice"),
+    [
+        ({"zendesk_client_secret": "wrong"}, None, "Zendesk", "zendesk_client_secret"),
+        ({}, Fault(f"{PATH}/*", status=403, times=None), "Zendesk", "'Can manage channels'"),
+        ({}, Fault(f"{PATH}/legs", status=403, times=None), "Zendesk", "the scope `read`"),
+        ({"talkdesk_client_secret": "wrong"}, None, "Talkdesk", "talkdesk_client_secret"),
+        ({}, Fault(JOBS, status=403, times=None), "Talkdesk", "data-reports:write"),
+    ],
+)
+def test_a_vendor_that_cant_be_read_has_a_line_that_tells_what_to_do(
+    sandbox: Sandbox,
+    check: Check,
+    settings: dict[str, str],
+    fault: Fault | None,
+    vendor: str,
+    advice: str,
+) -> None:
+    if fault is not None:
+        sandbox.faults.add(fault)
+    ready, failures = check(**settings)
+    assert ready == [ZENDESK_IS_READY if vendor == "Talkdesk" else TALKDESK_IS_READY]
+    assert list(failures) == [f"{vendor} is not ready"]
+    assert advice in failures[f"{vendor} is not ready"]
+
+
+def test_a_scope_that_is_missing_is_named(sandbox: Sandbox, check: Check) -> None:
+    sandbox.talkdesk.granted_scope = "data-reports:write"
+    _, failures = check()
+    assert "lacks the scope data-reports:read" in failures["Talkdesk is not ready"]
