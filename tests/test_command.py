@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -153,6 +154,22 @@ def test_the_connection_test_ends_as_a_program_does(sandbox: Sandbox, tmp_path: 
     assert bad.returncode == 1
     assert bad.stdout.startswith("Talkdesk is ready")
     assert "Zendesk is not ready: Zendesk answered POST /oauth/tokens with 401" in last_line(bad)
+
+
+def test_requests_go_through_the_proxy_that_is_set(tmp_path: Path) -> None:
+    account = {"zendesk_subdomain": "acme", "zendesk_access_token": "t", "start_date": "2026-01-01"}
+    command = (*TAP, "--config", write(tmp_path, "config.json", account))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(60)
+        where = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.getsockname()[1]}", "NO_PROXY": ""}
+        with subprocess.Popen(command, env=os.environ | where, stderr=subprocess.DEVNULL) as tap:  # noqa: S603
+            try:
+                connection, _ = proxy.accept()
+                with connection:
+                    asked = connection.recv(1000)
+            finally:
+                tap.kill()
+    assert asked.startswith(b"CONNECT acme.zendesk.com:443 ")
 
 
 def test_secrets_reach_no_output_at_any_level(sandbox: Sandbox, tmp_path: Path) -> None:

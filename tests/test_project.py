@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
+#: Where `docs/behaviour.md` has its tests from, unless it names another file.
+BEHAVIOUR = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
+
 every_document = pytest.mark.parametrize(
     "document",
     [
@@ -96,6 +99,19 @@ def test_the_targets_of_make_that_a_document_names_are_there(document: str) -> N
     there = re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert named
     assert set(named) - set(there) == set()
+
+
+def test_each_behaviour_names_a_test_that_is_there() -> None:
+    rows = re.findall(r"^\|(.*)\|$", (PROJECT / "docs" / "behaviour.md").read_text(), re.MULTILINE)
+    named = set(re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", "\n".join(rows)))
+    there = {
+        (file, name)
+        for path in (PROJECT / "tests").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+        for file in (path.name, *([""] if path.name in BEHAVIOUR else []))
+    }
+    assert len(named) > 50
+    assert named - there == set()
 
 
 @pytest.mark.parametrize(

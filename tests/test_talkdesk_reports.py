@@ -284,6 +284,17 @@ def test_an_unknown_status_is_logged_and_waited_out(
     assert sum("'pondering'" in line for line in caplog.messages) == 1
 
 
+@pytest.mark.parametrize("status", ["failed", "FAILED", "Canceled"])
+def test_a_status_is_compared_without_case(
+    start: Callable[..., Sandbox], clock: TravelClock, status: str
+) -> None:
+    sandbox = start()
+    ids = add_calls(sandbox, *days(0.5))
+    sandbox.faults.add(Fault(STATUS, status=200, body={"job": {"id": "x", "status": status}}))
+    assert written(sync(config(sandbox, days=1), clock=clock)) == ids
+    assert len(spans(sandbox)) == 2
+
+
 @pytest.mark.parametrize("status", [204, 404])
 def test_a_job_that_is_not_known_yet_is_asked_for_again(
     start: Callable[..., Sandbox], clock: TravelClock, status: int
