@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed .meltano/installed
 
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help demo test bench lint types check format sandbox clean
+.PHONY: help demo test bench lint types check format docs sandbox clean
 .DEFAULT_GOAL := help
 
 help: ## show what there is to make
@@ -34,6 +34,9 @@ check: lint types test ## all of these
 format: $(VENV)/installed ## put the code into form
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+docs: $(VENV)/installed ## write anew what tells of the tap's settings and streams
+	@$(PYTHON) -m documents
 
 sandbox: $(VENV)/installed ## start both vendors and PostgreSQL, until interrupted
 	@$(PYTHON) -m sandbox --page-size 1000 --database .sandbox/database
