@@ -63,8 +63,12 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
 
     sandbox.faults.clear()
     refused: list[CompletedProcess[str]] = []
-    second_run = Fault("*", action="late", meanwhile=lambda: refused.append(meltano("run", JOB)))
-    sandbox.faults.add(second_run)
+
+    def run_again() -> None:
+        # Were it not refused, the sandbox, which waits for it, could not answer it.
+        refused.append(meltano("run", "--timeout=30", JOB))
+
+    sandbox.faults.add(Fault("*", action="late", meanwhile=run_again))
     run_to_the_end(meltano, "run", JOB, **recently())
     return Incident(refreshed, failed, after_failure, pipeline.look(), *refused)
 
