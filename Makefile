@@ -11,7 +11,7 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group
 	--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test bench lint types check format picture hooks lock upgrade sandbox clean
+.PHONY: help demo test bench lint types check format docs picture hooks lock upgrade sandbox clean
 .DEFAULT_GOAL := help
 
 help: ## show what there is to make
@@ -42,6 +42,9 @@ check: lint types test ## all of these
 format: $(VENV)/installed ## put the code into form
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+docs: $(VENV)/installed ## write anew what tells of the tap's settings and streams
+	@$(PYTHON) -m documents
 
 hooks: $(VENV)/installed ## let git look for mistakes at each commit
 	$(VENV)/bin/pre-commit install

@@ -17,16 +17,20 @@ PROJECT = Path(__file__).parents[1]
 
 
 class Meltano:
-    """Meltano with the environment `sandbox` of the project's `meltano.yml`."""
+    """Meltano with the environment `sandbox` of a `meltano.yml`."""
 
-    def __init__(self, sandbox: Sandbox, database: Database, folder: Path) -> None:
+    def __init__(
+        self, sandbox: Sandbox, database: Database, folder: Path, *, project: Path = PROJECT
+    ) -> None:
         """Points Meltano at running servers.
 
         Args:
             sandbox: Both vendors.
             database: Where `target-postgres` writes to.
             folder: Where Meltano keeps its state, apart from that of the project.
+            project: The project's folder, or a copy of it.
         """
+        self._project = project
         # What this machine has configured, here or in `.env`, is not for the sandbox.
         ours = ("TAP_VOICECALLS_", "TARGET_", "MELTANO_")
         self._environment = {
@@ -55,7 +59,7 @@ class Meltano:
         ]
         with subprocess.Popen(  # noqa: S603 - our own Meltano
             command,
-            cwd=PROJECT,
+            cwd=self._project,
             env=self._environment | settings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -23,8 +23,8 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         th.DateTimeType,
         required=True,
         title="Start date",
-        description="The earliest time to read, in RFC 3339, such as 2026-01-01T00:00:00Z. "
-        "Without a zone it is UTC.",
+        description="The earliest time to read, in RFC 3339, such as `2026-01-01T00:00:00Z`; "
+        "without a zone it is UTC.",
     ),
     th.Property(
         "end_date",

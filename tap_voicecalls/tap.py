@@ -31,14 +31,19 @@ if TYPE_CHECKING:
 
     from tap_voicecalls.streams import CallHistoryStream
 
+#: The tap's own settings; the SDK adds some.
+SETTINGS = (*settings.SETTINGS, *zendesk.SETTINGS, *talkdesk.SETTINGS)
+#: Each of these is enough to read something.
+SETTING_GROUPS = tuple(
+    ("start_date", *group) for group in (*zendesk.SETTING_GROUPS, *talkdesk.SETTING_GROUPS)
+)
+
 
 class TapVoiceCalls(Tap):
     """Singer tap for contact-centre calls: Talkdesk Explore and Zendesk Talk, incrementally."""
 
     name = "tap-voicecalls"
-    config_jsonschema = th.PropertiesList(
-        *settings.SETTINGS, *zendesk.SETTINGS, *talkdesk.SETTINGS
-    ).to_dict()
+    config_jsonschema = th.PropertiesList(*SETTINGS).to_dict()
 
     message_writer_class = MessageWriter
 

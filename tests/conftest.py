@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Sandbox
+from sandbox.database import database
+from sandbox.meltano import Meltano
+from tests.pipeline import Pipeline, run_twice
 from tests.running import TravelClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.pipeline import TwoRuns
 
 
 @pytest.fixture
@@ -30,6 +35,23 @@ def start_sandbox(clock: TravelClock) -> Iterator[Callable[..., Sandbox]]:
             return stack.enter_context(Sandbox(clock=clock.time, **options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The project's Meltano, both vendors and PostgreSQL, for all that want to run it."""
+    folder = tmp_path_factory.mktemp("meltano")
+    with (
+        Sandbox(calls=60, days=20, page_size=1000, zendesk_requests_per_minute=None) as sandbox,
+        database() as postgres,
+    ):
+        yield Pipeline(sandbox, postgres, Meltano(sandbox, postgres, folder))
+
+
+@pytest.fixture(scope="session")
+def two_runs(pipeline: Pipeline) -> TwoRuns:
+    """The first runs of it."""
+    return run_twice(pipeline)
 
 
 @pytest.fixture(autouse=True)

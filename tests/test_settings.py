@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
-from sandbox.meltano import PROJECT
+from sandbox.client_key import ClientKey
 from tap_voicecalls.errors import SettingsError
-from tap_voicecalls.tap import TapVoiceCalls
+from tap_voicecalls.tap import SETTING_GROUPS, SETTINGS, TapVoiceCalls
 
 ZENDESK = {
     "start_date": "2026-01-01T00:00:00Z",
@@ -21,6 +20,13 @@ TALKDESK = {
     "talkdesk_account": "acme",
     "talkdesk_client_id": "client",
     "talkdesk_client_secret": "s3cr3t",
+}
+#: What may not be just any text.
+VALUES = {
+    "start_date": "2026-01-01T00:00:00Z",
+    "zendesk_subdomain": "acme",
+    "talkdesk_account": "acme",
+    "talkdesk_private_key": ClientKey().private,
 }
 
 
@@ -138,6 +144,15 @@ def test_an_empty_text_is_not_set() -> None:
     assert list(tap.streams) == ["zendesk_calls", "zendesk_legs"]
 
 
+@pytest.mark.parametrize("group", SETTING_GROUPS, ids="+".join)
+def test_a_group_of_settings_is_enough_and_has_none_too_many(group: tuple[str, ...]) -> None:
+    config: dict[str, Any] = {name: VALUES.get(name, "s3cr3t") for name in group}
+    assert TapVoiceCalls(config=dict(config)).streams
+    for name in group:
+        with pytest.raises(SettingsError, match=f"{name}|credentials"):
+            TapVoiceCalls(config=without(config, name))
+
+
 def test_every_setting_says_what_it_is() -> None:
     for name, setting in own_settings().items():
         assert setting["title"], name
@@ -157,33 +172,5 @@ def test_secrets_are_marked() -> None:
 
 def own_settings() -> dict[str, dict[str, Any]]:
     """The tap's settings without those that the SDK adds."""
-    prefixes = ("start_", "end_", "user_", "zendesk_", "talkdesk_")
-    settings: dict[str, dict[str, Any]] = TapVoiceCalls.config_jsonschema["properties"]
-    return {name: value for name, value in settings.items() if name.startswith(prefixes)}
-
-
-def test_meltano_knows_the_same_settings() -> None:
-    project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
-    (extractor,) = project["plugins"]["extractors"]
-    listed = {setting.pop("name"): setting for setting in extractor["settings"]}
-    # The SDK's own; without it, Meltano would not pass it on.
-    assert listed.pop("batch_config")["kind"] == "object"
-    assert list(listed) == list(own_settings())
-    for name, setting in own_settings().items():
-        kind = "integer" if "integer" in setting["type"] else "string"
-        expected: dict[str, Any] = {
-            "label": setting["title"],
-            "kind": "date_iso8601" if setting.get("format") else kind,
-            "description": setting["description"],
-        }
-        if setting.get("secret"):
-            expected["sensitive"] = True
-        if "default" in setting:
-            expected["value"] = setting["default"]
-        assert listed[name] == expected
-
-
-def test_env_example_names_every_setting() -> None:
-    example = (PROJECT / ".env.example").read_text()
-    for name in own_settings():
-        assert f"TAP_VOICECALLS_{name.upper()}=" in example
+    told: dict[str, dict[str, Any]] = TapVoiceCalls.config_jsonschema["properties"]
+    return {setting.name: told[setting.name] for setting in SETTINGS}

@@ -34,27 +34,33 @@ OWN_SETTINGS = (
     "talkdesk_api_url",
     "talkdesk_token_url",
 )
+#: Any of these is enough.
+SETTING_GROUPS = (
+    ("talkdesk_account", "talkdesk_client_id", "talkdesk_client_secret"),
+    ("talkdesk_account", "talkdesk_client_id", *_SIGNED),
+)
 
 SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
         "talkdesk_account",
         th.StringType,
         title="Talkdesk account",
-        description="The account's name: `acme` of acme.mytalkdesk.com.",
+        description="The account's name: the `acme` of acme.mytalkdesk.com.",
     ),
     th.Property(
         "talkdesk_region",
         th.StringType,
         default="us",
         title="Talkdesk region",
-        description="Where the account lives: us, eu or ca. For other regions, set both URLs.",
+        description="Where the account lives: `us`, `eu` or `ca`. "
+        "For another region, set both URLs.",
     ),
     th.Property(
         "talkdesk_client_id",
         th.StringType,
         title="Talkdesk OAuth client",
-        description="The id of an OAuth client with the scopes data-reports:read and "
-        "data-reports:write.",
+        description="The id of an OAuth client with the scopes `data-reports:read` and "
+        "`data-reports:write`.",
     ),
     th.Property(
         "talkdesk_client_secret",
@@ -78,14 +84,14 @@ SETTINGS: tuple[th.Property[Any], ...] = (
     ),
     th.Property(
         "talkdesk_api_url",
-        th.StringType,
+        th.URIType,
         title="Talkdesk API URL",
         description="The base URL of the API in place of the region's, "
         "for other regions and tests.",
     ),
     th.Property(
         "talkdesk_token_url",
-        th.StringType,
+        th.URIType,
         title="Talkdesk token URL",
         description="The whole URL of the token endpoint in place of the account's and region's.",
     ),

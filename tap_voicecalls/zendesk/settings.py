@@ -20,19 +20,25 @@ _API_TOKEN = "zendesk_email", "zendesk_api_token"
 _WAYS_IN = (*_OAUTH, "zendesk_access_token", *_API_TOKEN)
 #: Any of these says that Zendesk is wanted; the others have defaults.
 OWN_SETTINGS = ("zendesk_subdomain", "zendesk_url", *_WAYS_IN)
+#: Any of these is enough.
+SETTING_GROUPS = (
+    ("zendesk_subdomain", *_OAUTH),
+    ("zendesk_subdomain", "zendesk_access_token"),
+    ("zendesk_subdomain", *_API_TOKEN),
+)
 
 SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
         "zendesk_subdomain",
         th.StringType,
         title="Zendesk subdomain",
-        description="The account's name: `acme` of acme.zendesk.com.",
+        description="The account's name: the `acme` of acme.zendesk.com.",
     ),
     th.Property(
         "zendesk_client_id",
         th.StringType,
         title="Zendesk OAuth client",
-        description="The identifier of a confidential OAuth client, for client credentials.",
+        description="The identifier of a confidential OAuth client.",
     ),
     th.Property(
         "zendesk_client_secret",
@@ -46,7 +52,7 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         th.StringType,
         default="read",
         title="Zendesk OAuth scope",
-        description="The scope to ask for, several separated by spaces.",
+        description="The scopes to ask for, separated by spaces.",
     ),
     th.Property(
         "zendesk_access_token",
@@ -71,9 +77,9 @@ SETTINGS: tuple[th.Property[Any], ...] = (
     ),
     th.Property(
         "zendesk_url",
-        th.StringType,
+        th.URIType,
         title="Zendesk URL",
-        description="The base URL in place of https://{subdomain}.zendesk.com, "
+        description="The base URL in place of `https://{subdomain}.zendesk.com`, "
         "for tests and proxies.",
     ),
     th.Property(

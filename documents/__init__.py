@@ -1,0 +1,26 @@
+"""What is written of the tap's settings and streams, in files of their own or within others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from documents.about import about
+from documents.env_example import env_example
+from documents.hub import hub
+from documents.meltano_yml import meltano_yml
+from documents.readme import readme
+from documents.snapshots import snapshots
+
+PROJECT = Path(__file__).parents[1]
+
+
+def documents() -> dict[str, str]:
+    """Each file as the tap wants it now, by its path in the project."""
+    tap = about()
+    return {
+        "README.md": readme((PROJECT / "README.md").read_text("utf-8"), tap),
+        ".env.example": env_example((PROJECT / ".env.example").read_text("utf-8"), tap),
+        "meltano.yml": meltano_yml((PROJECT / "meltano.yml").read_text("utf-8"), tap),
+        "hub/tap-voicecalls.yml": hub(tap),
+        **{f"tests/snapshots/{name}.json": text for name, text in snapshots(tap).items()},
+    }

@@ -1,0 +1,35 @@
+"""The definition for Meltano Hub is one that Meltano can take the tap from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from documents import PROJECT
+from documents.hub import REPOSITORY
+from sandbox.meltano import Meltano
+from tests.pipeline import run_to_the_end
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.pipeline import Pipeline
+
+
+@pytest.mark.meltano
+def test_meltano_adds_the_tap_from_its_definition(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "meltano.yml").write_text("environments:\n  - name: sandbox\n")
+    meltano = Meltano(pipeline.sandbox, pipeline.postgres, tmp_path, project=tmp_path)
+    definition = str(PROJECT / "hub/tap-voicecalls.yml")
+    run_to_the_end(
+        meltano,
+        *("add", "tap-voicecalls", "--plugin-type=extractor", "--no-install"),
+        *("--from-ref", definition),
+    )
+    assert REPOSITORY in (tmp_path / "meltano.yml").read_text()
+    config = json.loads(meltano("config", "print", "tap-voicecalls").stdout)
+    assert config["talkdesk_window_days"] == 28
+    assert config["zendesk_client_secret"] == "*****"
+    assert config["zendesk_url"] == pipeline.sandbox.zendesk.url
