@@ -162,12 +162,18 @@ class DuckDB:
             for name, column in COLUMNS[stream].items():
                 if row[name] is not None and {"array", "object"} & set(column["type"]):
                     row[name] = json.loads(row[name])
+                row[name] = self._without_backslashes(row[name])
         return rows
 
     def stored(self, value: Any, column: Column) -> Any:
         if is_time(column):
             return moment(value)
-        return None if value == "" else value
+        return self._without_backslashes(value) if value != "" else None
+
+    def _without_backslashes(self, value: Any) -> Any:
+        # It lets DuckDB guess the form of its own files. In a file with backslashes and without
+        # quotes, they count as escapes.
+        return value.replace("\\", "") if isinstance(value, str) else value
 
 
 class JSONLines:
