@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_voicecalls.errors import SettingsError, SyncFailedError, VoiceCallsError
-from tap_voicecalls.writer import abandon_output
+from tap_voicecalls.writer import OutputLostError
 
 if TYPE_CHECKING:
     import click
@@ -21,16 +21,13 @@ class VoiceCallsCommand(SingerCommand):
         """Runs the tap.
 
         Raises:
-            VoiceCallsError: Nobody reads what it writes any more.
+            VoiceCallsError: What it writes goes nowhere any more.
         """
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # What is still in Python's own buffer must not fail again at the exit.
-            abandon_output()
+        except OutputLostError as error:
             raise VoiceCallsError(
-                "The target went away before everything was written: look at its own messages. "
-                "The next run goes on from the last state that it saved."
+                f"{error} The next run goes on from the last state that was saved."
             ) from None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as click has it

@@ -28,6 +28,13 @@ def abandon_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class OutputLostError(BaseException):
+    """Nothing can be written any more, for the reason that it tells in a sentence.
+
+    It is no `Exception`: those are taken for the trouble of one stream, and the next is read.
+    """
+
+
 class _RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
     """A RECORD message; the names are the specification's."""
 
@@ -102,6 +109,14 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             sys.stdout.buffer.flush()
             self._pieces.clear()
             self._size = 0
+        except OSError as error:
+            # What is still in Python's own buffer must not fail again at the exit.
+            abandon_output()
+            if isinstance(error, BrokenPipeError):
+                said = "The target went away before everything was written: look at its messages."
+            else:
+                said = f"The output can't be written: {error.strerror}."
+            raise OutputLostError(said) from None
         finally:
             self._is_writing = False
         if self._afterwards is not None:

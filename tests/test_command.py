@@ -281,7 +281,21 @@ def test_a_target_that_goes_away_ends_it_with_a_line(sandbox: Sandbox, tmp_path:
     )
     assert len(done.stdout.splitlines()) == 3
     assert "The target went away" in last_line(done)
+    assert [line for line in done.stderr.splitlines() if "INFO" not in line] == [last_line(done)]
     assert "Traceback" not in done.stderr
+
+
+def test_a_disk_without_room_for_the_output_ends_it_with_a_line(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    config = write(tmp_path, "config.json", settings(sandbox))
+    command = f"{' '.join(TAP)} --config {config} >/dev/full"
+    done = subprocess.run(  # noqa: S602 - a shell leads it there
+        command, shell=True, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "The output can't be written: No space left on device." in last_line(done)
+    assert [line for line in done.stderr.splitlines() if "INFO" not in line] == [last_line(done)]
 
 
 def _killed_after(count: int, config: str) -> tuple[set[str], dict[str, Any]]:
