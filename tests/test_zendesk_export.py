@@ -371,11 +371,13 @@ def test_a_bookmark_in_the_far_future_asks_for_nothing_and_stays(
 # Rows at the edge of a page
 
 
+@pytest.mark.parametrize("unknown", [{}, {"sentiment": "good"}], ids=["known", "unknown"])
 def test_rows_at_the_edge_of_a_page_are_written_once(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: TravelClock, unknown: dict[str, str]
 ) -> None:
     sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(20, 11, -1)), *[timedelta(hours=10)] * 4, *hours(9))
+    ids = add_calls(sandbox, *hours(*range(20, 11, -1)), *[timedelta(hours=10)] * 4)
+    ids += add_calls(sandbox, *hours(9), **unknown)  # which its whole page is read otherwise for
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert sorted(written(output)) == ids
 
