@@ -377,7 +377,7 @@ def test_rows_at_the_edge_of_a_page_are_written_once(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(20, 11, -1)), *[timedelta(hours=10)] * 4)
-    ids += add_calls(sandbox, *hours(9), **unknown)  # which its whole page is read otherwise for
+    ids += add_calls(sandbox, *hours(9), **unknown)  # its page is decoded another way
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert sorted(written(output)) == ids
 
