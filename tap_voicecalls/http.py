@@ -166,6 +166,10 @@ class Api:
                 passing = _PassingError(f"{self.vendor} answered {what} with {error}")
             except requests.RequestException as error:
                 passing = self._trouble(error, url, what)
+            except ValueError:  # requests looks where a redirect leads to, though it follows none
+                passing = _PassingError(
+                    f"{self.vendor} answered {what} with a redirect to what is no URL"
+                )
             if self.clock.monotonic() - started >= passing.patience:
                 waited = in_words(self.clock.monotonic() - started)
                 raise VoiceCallsError(
@@ -205,7 +209,7 @@ class Api:
         if status == HTTPStatus.CONFLICT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return _PassingError(sentence, wait=retry_after(response, self.clock.now()))
         if 300 <= status < 400:  # noqa: PLR2004 - a redirect
-            target = urlsplit(response.headers.get("Location", "")).hostname or "another place"
+            target = _origin(response.headers.get("Location", ""))[1] or "another place"
             advice = (
                 f"It redirects to {target[:80]}: check the account's name or URL in the settings."
             )
@@ -290,5 +294,10 @@ def same_origin(url: str, other: str) -> bool:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    """The scheme, host and port of a URL; of what is no URL, none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "", None, None
+    return parts.scheme, parts.hostname, port or {"https": 443, "http": 80}.get(parts.scheme)

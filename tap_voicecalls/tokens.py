@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import requests
 
@@ -22,6 +22,23 @@ class Token:
 
     text: str
     seconds: float
+
+
+def read_token(answer: Mapping[str, Any], *, usual_seconds: float) -> Token | None:
+    """The token in the answer of a token endpoint; None if there is none.
+
+    Args:
+        answer: The answer.
+        usual_seconds: For how long it is good where the answer does not say, in seconds.
+    """
+    text = answer.get("access_token")
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        seconds = float(answer.get("expires_in") or usual_seconds)
+    except (TypeError, ValueError):
+        seconds = usual_seconds
+    return Token(text, seconds)
 
 
 class BearerAuth(AuthBase):

@@ -12,7 +12,7 @@ from requests.auth import HTTPBasicAuth
 
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http import Api, read_json
-from tap_voicecalls.tokens import BearerAuth, Token
+from tap_voicecalls.tokens import BearerAuth, Token, read_token
 
 if TYPE_CHECKING:
     from tap_voicecalls.talkdesk.settings import TalkdeskSettings
@@ -43,8 +43,8 @@ def _ask_token(settings: TalkdeskSettings, api: Api) -> Token:
     else:
         basic = HTTPBasicAuth(settings.client_id, settings.client_secret or "")
     answer = api.send("POST", settings.token_url, read_json, auth=basic, form=form)
-    token = answer.get("access_token")
-    if not isinstance(token, str) or not token:
+    token = read_token(answer, usual_seconds=TOKEN_SECONDS)
+    if token is None:
         raise VoiceCallsError("Talkdesk's token endpoint gave no token. Check talkdesk_token_url.")
     granted = answer.get("scope")
     if isinstance(granted, str) and granted:
@@ -54,7 +54,7 @@ def _ask_token(settings: TalkdeskSettings, api: Api) -> Token:
                 f"Talkdesk's OAuth client lacks the scope {' and '.join(missing)}: "
                 f"add it to the client of talkdesk_client_id."
             )
-    return Token(token, float(answer.get("expires_in") or TOKEN_SECONDS))
+    return token
 
 
 def _sign(settings: TalkdeskSettings, now: int) -> str:

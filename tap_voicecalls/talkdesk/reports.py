@@ -237,7 +237,12 @@ class ReportJobs:
                 return found
             if not location:
                 return Job(status=JobStatus.DONE.value)
-            url = urljoin(url, location)
+            try:
+                url = urljoin(url, location)
+            except ValueError:
+                raise VoiceCallsError(
+                    "Talkdesk redirects a report's file to what is no URL. Try again later."
+                ) from None
         raise VoiceCallsError("Talkdesk redirects a report's file in a circle. Try again later.")
 
 

@@ -12,7 +12,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http import Api, read_json
-from tap_voicecalls.tokens import BearerAuth, Token
+from tap_voicecalls.tokens import BearerAuth, Token, read_token
 from tap_voicecalls.zendesk.settings import AccessToken, ApiToken, ClientCredentials
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def _ask_token(url: str, client: ClientCredentials, api: Api) -> Token:
             "expires_in": TOKEN_SECONDS,
         },
     )
-    token = answer.get("access_token")
-    if not isinstance(token, str) or not token:
+    token = read_token(answer, usual_seconds=TOKEN_SECONDS)
+    if token is None:
         raise VoiceCallsError(
             "Zendesk answered POST /oauth/tokens without a token. Check zendesk_url."
         )
-    return Token(token, float(answer.get("expires_in") or TOKEN_SECONDS))
+    return token

@@ -35,6 +35,8 @@ PATH = "/api/v2/channels/voice/stats/incremental"
 #: Never ask for what is newer than this: Zendesk's other exports refuse a `start_time` that is.
 NEWEST_START = timedelta(seconds=60)
 
+_ROWS = (dict, ExactRow)
+
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -220,11 +222,11 @@ class IncrementalExport:
     def _read(self, url: str, response: requests.Response) -> _Answer:
         body = read_json(response, self._exact)
         rows = body.get(self._resource)
-        if not isinstance(rows, list) or not all(isinstance(row, dict | ExactRow) for row in rows):
+        if not isinstance(rows, list) or not all(isinstance(row, _ROWS) for row in rows):
             raise UnreadableError(f"JSON without the list {self._resource!r}")
         if any(type(row.get("id")) is not int for row in rows):
             raise UnreadableError(f"a row of {self._resource} without an id")
-        if body.get("count") not in {len(rows), None}:
+        if body.get("count") not in (len(rows), None):
             self._warn_once(f"an answer counts {body['count']} rows and holds {len(rows)}")
         end_time = body.get("end_time")
         if not isinstance(end_time, int):
