@@ -39,7 +39,7 @@ EXTRA_FIELDS = "extra_fields"
 #: The schema's mark on a column whose type no vendor document tells: a text, or any JSON as text.
 ANY_JSON = "x-any-json"
 
-#: The types of values that are written as they were sent. Any other is looked at one by one.
+#: The types of values that are written as they were sent; rows with any other are conformed.
 _TYPES: dict[str, Any] = {"integer": int, "boolean": bool, "string": str, "array": list[Any]}
 _UTC_SECONDS = Annotated[str, msgspec.Meta(pattern=rf"^{UTC_SECONDS}\Z")]
 _NOTHING = Annotated[str, msgspec.Meta(pattern="(?!)")]
@@ -141,7 +141,7 @@ class RecordShape:
 def _exact_type(name: str, column: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as Python types its types
     if name == EXTRA_FIELDS:
         return _NOTHING
-    types = [_TYPES[name] for name in column["type"] if name in _TYPES]
+    types = [_TYPES[of_json] for of_json in column["type"] if of_json in _TYPES]
     if column.get("format") == "date-time":
         types = [_UTC_SECONDS]
     if "null" in column["type"]:

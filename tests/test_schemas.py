@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from sandbox.history import example
 from tap_voicecalls import schemas
-from tap_voicecalls.records import ANY_JSON, EXTRA_FIELDS, RecordShape
+from tap_voicecalls.records import ANY_JSON, EXTRA_FIELDS, ExactRow, RecordShape
 from tap_voicecalls.talkdesk.streams import TalkdeskCalls
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.zendesk.streams import ZendeskCalls, ZendeskLegs
@@ -218,6 +218,11 @@ def test_fields_of_unknown_type_take_any_json(value: object) -> None:
         value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
     )
     assert {name: written[name] for name in names} == dict.fromkeys(names, as_text)
+
+
+@every_stream
+def test_a_column_can_be_the_attribute_of_a_row(stream: str) -> None:
+    assert all(name.isidentifier() and not hasattr(ExactRow, name) for name in columns(stream))
 
 
 @every_stream

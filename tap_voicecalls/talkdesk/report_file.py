@@ -11,14 +11,12 @@ import msgspec
 import requests
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import UnreadableError
+from tap_voicecalls.http import CHUNK, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_voicecalls.records import Row
-
-_CHUNK = 1024 * 1024
 
 
 class Job(msgspec.Struct):
@@ -105,7 +103,7 @@ def _keep(response: requests.Response) -> mmap.mmap:
     """The body of an answer, in a file that is gone once nobody reads it any more."""
     try:
         with tempfile.TemporaryFile() as file:
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in response.iter_content(CHUNK):
                 file.write(chunk)
             file.flush()
             if not file.tell():
