@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import psycopg
 from platformdirs import user_runtime_path
+from psycopg import sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +43,12 @@ class Database:
 
 
 @contextmanager
-def database(folder: Path | None = None) -> Iterator[Database]:
+def database(folder: Path | None = None, *, time_zone: str | None = None) -> Iterator[Database]:
     """Starts a server, and stops it at the end.
 
     Args:
         folder: Where its files are kept; without, they are gone at the end.
+        time_zone: The server's; without, it is the machine's.
     """
     with (
         TemporaryDirectory(prefix="voicecalls-", ignore_cleanup_errors=True) as temporary,
@@ -54,7 +57,14 @@ def database(folder: Path | None = None) -> Iterator[Database]:
         # In a thread of its own: an interrupt waits for it, so that no half-started server is left.
         starting = starter.submit(_start, folder or Path(temporary, "database"))
         try:
-            yield Database(str(starting.result().get_postmaster_info().socket_dir))
+            server = Database(str(starting.result().get_postmaster_info().socket_dir))
+            if time_zone is not None:
+                with psycopg.connect(server.conninfo) as connection:
+                    zone = sql.Literal(time_zone)
+                    connection.execute(
+                        sql.SQL("alter database postgres set time zone {}").format(zone)
+                    )
+            yield server
         finally:
             if starting.exception() is None:
                 starting.result().cleanup()

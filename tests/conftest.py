@@ -43,7 +43,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     folder = tmp_path_factory.mktemp("meltano")
     with (
         Sandbox(calls=60, days=20, page_size=1000, zendesk_requests_per_minute=None) as sandbox,
-        database() as postgres,
+        database(time_zone="Asia/Kolkata") as postgres,
     ):
         yield Pipeline(sandbox, postgres, Meltano(sandbox, postgres, folder))
 

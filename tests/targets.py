@@ -44,6 +44,12 @@ AT_START = {
     "collections.MutableMapping = collections.abc.MutableMapping",
 }
 
+#: What the targets' environment has to say.
+ENVIRONMENT = {
+    # Else meltanolabs-target-postgres stores times in the zone of the server.
+    "PGTZ": "UTC",
+}
+
 
 def executable(distribution: str) -> Path:
     """Installs a target, unless it is already there as it should be.
@@ -112,7 +118,7 @@ def load(
     tap_command = str(Path(sys.executable).with_name("tap-voicecalls"))
     target_command = str(executable(distribution))
     logs = folder / "tap.log", folder / "target.log"
-    environment = os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    environment = os.environ | ENVIRONMENT | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     with (
         logs[0].open("w") as tap_log,
         logs[1].open("w") as target_log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections import Counter
@@ -21,7 +22,7 @@ from psycopg.rows import dict_row
 from sandbox import Sandbox
 from sandbox.database import database
 from tests.running import KEYS, NOW, TravelClock, sync, text
-from tests.targets import executable
+from tests.targets import ENVIRONMENT, executable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +57,7 @@ class Warehouse:
         config.write_text(json.dumps(self.config))
         run = subprocess.run(  # noqa: S603 - a target from the index
             [executable(self.target), "--config", config],
+            env=os.environ | ENVIRONMENT,
             input="".join(f"{json.dumps(message)}\n" for message in messages),
             capture_output=True,
             encoding="utf-8",
@@ -66,7 +68,7 @@ class Warehouse:
 
 @contextmanager
 def in_postgresql(_: Path) -> Iterator[Warehouse]:
-    with database() as server:
+    with database(time_zone="Asia/Kolkata") as server:
 
         def execute(query: str) -> list[Row]:
             with psycopg.connect(server.conninfo, row_factory=dict_row) as connection:

@@ -283,7 +283,7 @@ class Pipeline:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Database]:
-    with database() as started:
+    with database(time_zone="Asia/Kolkata") as started:
         yield started
 
 
