@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import re
 import signal
 import sys
+from collections import Counter
 from contextlib import redirect_stdout
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +20,7 @@ from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.writer import PIECE, MessageWriter
-from tests.running import NOW, TravelClock, text
+from tests.running import KEYS, NOW, TravelClock, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +133,29 @@ def test_both_ways_write_the_same_batches(config: dict[str, Any], tmp_path: Path
     own, _ = run(config | batches, SimpleSingerWriter())
     assert [message["type"] for message in short].count("BATCH") > 3
     assert without_times(short) == without_times(own)
+
+
+def test_a_dry_run_writes_no_more_records_than_it_is_to(
+    config: dict[str, Any], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    tap = type("TravellingTap", (TapVoiceCalls,), {"clock": TravelClock()})(config=config)
+    tap.run_sync_dry_run(dry_run_record_limit=3)
+    messages = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    written = [message["stream"] for message in messages if message["type"] == "RECORD"]
+    assert Counter(written) == dict.fromkeys(KEYS, 3)
+
+
+@pytest.mark.parametrize("writer", [MessageWriter, SimpleSingerWriter])
+def test_the_metric_counts_every_record(
+    config: dict[str, Any],
+    writer: Callable[[], GenericSingerWriter[Any, Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "singer_sdk.metrics"):
+        messages, _ = run(config, writer())
+    written = Counter(message["stream"] for message in messages if message["type"] == "RECORD")
+    counted = re.findall(r'"record_count","value":(\d+),"tags":{"stream":"(\w+)"', caplog.text)
+    assert {stream: int(count) for count, stream in counted} == written
 
 
 def test_records_are_written_in_large_pieces(config: dict[str, Any]) -> None:
