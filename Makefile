@@ -18,7 +18,7 @@ help: ## show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 demo: $(INSTALLED) ## bring calls of both vendors from the sandbox into PostgreSQL, twice
-	@$(PYTHON) -m sandbox.demo
+	@$(PYTHON) -m demo
 
 test: $(INSTALLED) ## run all tests
 	$(PYTHON) -m pytest
@@ -44,7 +44,7 @@ format: $(VENV)/installed ## put the code into form
 	$(VENV)/bin/ruff format
 
 docs: $(VENV)/installed ## write anew what tells of the tap's settings and streams
-	@$(PYTHON) -m documents
+	@$(PYTHON) -m docgen
 
 hooks: $(VENV)/installed ## let git look for mistakes at each commit
 	$(VENV)/bin/pre-commit install
@@ -58,7 +58,7 @@ upgrade: | $(VENV)/bin/uv ## take the newest versions of everything into require
 picture: $(INSTALLED) ## draw the README's picture anew, from the sandbox's calls
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --group picture \
 		--require-hashes --constraint requirements-dev.txt
-	@$(PYTHON) -m sandbox.picture
+	@$(PYTHON) -m demo.picture
 
 sandbox: $(VENV)/installed ## start both vendors and PostgreSQL, until interrupted
 	@$(PYTHON) -m sandbox --page-size 1000 --database .sandbox/database

@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from sandbox.database import database
+from demo.database import database
 from sandbox.server import Sandbox
 from sandbox.web import CONTROL
 

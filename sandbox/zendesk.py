@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATH = "/api/v2/channels/voice/stats/incremental"
 #: How long a token may be asked to live.
-TOKEN_SECONDS = range(300, 172_801)
+TOKEN_LIFETIME = range(300, 172_801)
 _PLAIN_429 = "Number of allowed incremental export API requests per minute exceeded"
 
 
@@ -116,7 +116,7 @@ class Zendesk:
             said = "The requested scope is invalid, unknown, or malformed."
             return answer({"error": "invalid_scope", "error_description": said}, 400)
         wanted = asked.get("expires_in")
-        if wanted is not None and wanted not in TOKEN_SECONDS:
+        if wanted is not None and wanted not in TOKEN_LIFETIME:
             return answer({"error": "invalid_request", "error_description": "expires_in"}, 400)
         seconds = min(self._token_seconds, wanted or self._token_seconds)
         issued = {

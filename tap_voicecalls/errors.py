@@ -12,19 +12,19 @@ class VoiceCallsError(Exception):
     """A failure told in one sentence: which vendor, what is wrong, what to do."""
 
 
-class SettingsError(VoiceCallsError):
+class ConfigError(VoiceCallsError):
     """Settings that are missing or malformed.
 
     Attributes:
-        sentences: One sentence a setting, none of which shows a secret.
+        messages: One sentence a setting, none of which shows a secret.
     """
 
-    def __init__(self, *sentences: str) -> None:
-        super().__init__(" ".join(sentences))
-        self.sentences = sentences
+    def __init__(self, *messages: str) -> None:
+        super().__init__(" ".join(messages))
+        self.messages = messages
 
 
-class RefusedError(VoiceCallsError):
+class FatalApiError(VoiceCallsError):
     """An API's answer that trying again will not change.
 
     Attributes:

@@ -11,14 +11,14 @@ import click
 from singer_sdk import Tap
 from singer_sdk import typing as th
 
-from tap_voicecalls import settings
-from tap_voicecalls.command import VoiceCallsCommand
-from tap_voicecalls.errors import SettingsError, SyncFailedError, VoiceCallsError
+from tap_voicecalls import config as settings
+from tap_voicecalls.cli import VoiceCallsCommand
+from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
+from tap_voicecalls.sync.writer import MessageWriter
 from tap_voicecalls.talkdesk import settings as talkdesk
 from tap_voicecalls.talkdesk.account import TalkdeskAccount
 from tap_voicecalls.talkdesk.streams import TalkdeskCalls
-from tap_voicecalls.times import Clock, as_utc, utc_text
-from tap_voicecalls.writer import MessageWriter
+from tap_voicecalls.timestamps import Clock, format_utc, normalize_utc
 from tap_voicecalls.zendesk import settings as zendesk
 from tap_voicecalls.zendesk.account import ZendeskAccount
 from tap_voicecalls.zendesk.streams import ZendeskCalls, ZendeskLegs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.streams import Stream
 
-    from tap_voicecalls.streams import CallHistoryStream
+    from tap_voicecalls.sync.stream import CallStream
 
 #: The tap's own settings; the SDK adds some.
 SETTINGS = (*settings.SETTINGS, *zendesk.SETTINGS, *talkdesk.SETTINGS)
@@ -54,7 +54,7 @@ class TapVoiceCalls(Tap):
         """Takes what the SDK's tap takes, and asks nobody for anything.
 
         Raises:
-            SettingsError: The settings are not complete, unless they need not be validated.
+            ConfigError: The settings are not complete, unless they need not be validated.
         """
         self.failures: dict[str, str] = {}
         try:
@@ -66,9 +66,9 @@ class TapVoiceCalls(Tap):
     # Settings
 
     @cached_property
-    def span(self) -> settings.Span:
+    def span(self) -> settings.DateRange:
         """The time to read."""
-        return settings.read_span(self.config)
+        return settings.read_date_range(self.config)
 
     @cached_property
     def zendesk_settings(self) -> zendesk.ZendeskSettings:
@@ -86,25 +86,25 @@ class TapVoiceCalls(Tap):
         There is no public place for it that comes before the streams are listed.
         """
         self._config = settings.present(self._config)
-        sentences = [
+        messages = [
             sentence
             for error in super()._validate_config(raise_errors=False)
-            if (sentence := self._as_sentence(error))
+            if (sentence := self._validation_message(error))
         ]
-        if not sentences:
-            sentences = list(self._problems())
-        if sentences and raise_errors:
-            raise SettingsError(*sentences)
-        if not sentences:
+        if not messages:
+            messages = list(self._problems())
+        if messages and raise_errors:
+            raise ConfigError(*messages)
+        if not messages:
             # The SDK compares it with bookmarks, and does not read every form of a time.
-            self._config["start_date"] = utc_text(self.span.start)
-        return sentences
+            self._config["start_date"] = format_utc(self.span.start)
+        return messages
 
     def _problems(self) -> Iterable[str]:
         checks: list[Callable[[], object]] = [lambda: self.span]
-        if self._is_configured(zendesk.OWN_SETTINGS):
+        if self._is_configured(zendesk.ENABLING_SETTINGS):
             checks.append(lambda: self.zendesk_settings)
-        if self._is_configured(talkdesk.OWN_SETTINGS):
+        if self._is_configured(talkdesk.ENABLING_SETTINGS):
             checks.append(lambda: self.talkdesk_settings)
         if len(checks) == 1:
             yield (
@@ -114,10 +114,10 @@ class TapVoiceCalls(Tap):
         for check in checks:
             try:
                 check()
-            except SettingsError as error:
-                yield from error.sentences
+            except ConfigError as error:
+                yield from error.messages
 
-    def _as_sentence(self, error: str) -> str | None:
+    def _validation_message(self, error: str) -> str | None:
         """An error of the SDK's validation without the value of a secret."""
         if "'start_date' is a required property" in error:
             return str(settings.missing_start_date())
@@ -136,7 +136,7 @@ class TapVoiceCalls(Tap):
         """Names the variable that the SDK could not read as a whole number.
 
         Raises:
-            SettingsError: There is one.
+            ConfigError: There is one.
         """
         for name, schema in self.config_jsonschema["properties"].items():
             variable = f"TAP_VOICECALLS_{name.upper()}"
@@ -145,7 +145,7 @@ class TapVoiceCalls(Tap):
                 try:
                     int(value)
                 except ValueError:
-                    raise SettingsError(
+                    raise ConfigError(
                         f"{variable} is {value[:40]!r}: {name} must be a whole number."
                     ) from None
 
@@ -177,10 +177,10 @@ class TapVoiceCalls(Tap):
 
     def discover_streams(self) -> list[Stream]:
         """The streams of the vendors that are configured; all of them where none is."""
-        streams: list[type[CallHistoryStream]] = []
-        if self._is_configured(talkdesk.OWN_SETTINGS):
+        streams: list[type[CallStream]] = []
+        if self._is_configured(talkdesk.ENABLING_SETTINGS):
             streams += [TalkdeskCalls]
-        if self._is_configured(zendesk.OWN_SETTINGS):
+        if self._is_configured(zendesk.ENABLING_SETTINGS):
             streams += [ZendeskCalls, ZendeskLegs]
         return [stream(self) for stream in streams or (TalkdeskCalls, ZendeskCalls, ZendeskLegs)]
 
@@ -201,7 +201,7 @@ class TapVoiceCalls(Tap):
             if value is None or bookmark.get("replication_key") != stream.replication_key:
                 continue
             try:
-                bookmark["replication_key_value"] = f"{as_utc(str(value))[:19]}Z"
+                bookmark["replication_key_value"] = f"{normalize_utc(str(value))[:19]}Z"
             except ValueError:
                 raise VoiceCallsError(
                     f"The bookmark of {name} in the state is {str(value)[:40]!r}, which is no "
@@ -234,8 +234,8 @@ class TapVoiceCalls(Tap):
         Raises:
             SyncFailedError: A vendor can't be read.
         """
-        vendors: dict[str, list[CallHistoryStream]] = {}
-        for stream in cast("Iterable[CallHistoryStream]", self.streams.values()):
+        vendors: dict[str, list[CallStream]] = {}
+        for stream in cast("Iterable[CallStream]", self.streams.values()):
             vendors.setdefault(stream.vendor, []).append(stream)
         for vendor, streams in vendors.items():
             try:
@@ -283,7 +283,7 @@ class TapVoiceCalls(Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """The SDK's command, with failures told in sentences."""
+        """The SDK's command, with failures told in messages."""
         command = super().get_singer_command()
         return VoiceCallsCommand(
             name=command.name,

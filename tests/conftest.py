@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from demo.database import database
+from demo.meltano import Meltano
 from sandbox import Sandbox
-from sandbox.database import database
-from sandbox.meltano import Meltano
+from tests.harness import FakeClock
 from tests.pipeline import Pipeline, run_twice
-from tests.running import TravelClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def clock() -> TravelClock:
+def clock() -> FakeClock:
     """A time that passes only by waiting."""
-    return TravelClock()
+    return FakeClock()
 
 
 @pytest.fixture
-def start_sandbox(clock: TravelClock) -> Iterator[Callable[..., Sandbox]]:
+def start_sandbox(clock: FakeClock) -> Iterator[Callable[..., Sandbox]]:
     """Starts sandboxes that live in the time of `clock`."""
     with ExitStack() as stack:
 

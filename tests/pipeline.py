@@ -11,13 +11,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.running import KEYS, text
+from tests.harness import KEYS, text
 
 if TYPE_CHECKING:
+    from demo.database import Database
+    from demo.meltano import Meltano
     from sandbox import Sandbox
-    from sandbox.database import Database
     from sandbox.history import Row
-    from sandbox.meltano import Meltano
 
     Tables = dict[str, dict[Any, Row]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from sandbox.meltano import PROJECT
+from demo.meltano import PROJECT
 
 if sys.version_info >= (3, 11):
     import tomllib

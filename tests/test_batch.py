@@ -16,11 +16,11 @@ from moto.server import ThreadedMotoServer
 from psycopg import sql
 from upath import UPath
 
+from demo.database import database
+from demo.meltano import Meltano
 from sandbox import Fault, Sandbox
-from sandbox.database import database
-from sandbox.meltano import Meltano
 from sandbox.zendesk import PATH
-from tests.running import KEYS, NOW, TravelClock, sync, text
+from tests.harness import KEYS, NOW, FakeClock, sync, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -125,7 +125,7 @@ def config(sandbox: Sandbox, root: str) -> dict[str, Any]:
 
 
 def test_every_row_is_in_the_files_as_it_is_in_the_messages_without_them(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     loader = Loader()
     output = sync(config, clock=clock)
@@ -141,7 +141,7 @@ def test_every_row_is_in_the_files_as_it_is_in_the_messages_without_them(
 
 
 def test_state_comes_only_behind_the_batch_that_holds_the_rows(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     loader = Loader()
     rows = since(START, sandbox)

@@ -12,7 +12,7 @@ from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls.errors import SyncFailedError
 from tap_voicecalls.tap import TapVoiceCalls
-from tests.running import NOW, TravelClock, text
+from tests.harness import NOW, FakeClock, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +34,11 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
 
 
 @pytest.fixture
-def check(sandbox: Sandbox, clock: TravelClock, capsys: pytest.CaptureFixture[str]) -> Check:
+def check(sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> Check:
     """Runs the test; gives the lines on stdout, and the failures."""
 
     def run(**settings: Any) -> tuple[list[str], dict[str, str]]:
-        tap_class = type("TravellingTap", (TapVoiceCalls,), {"clock": clock})
+        tap_class = type("FakeClockTap", (TapVoiceCalls,), {"clock": clock})
         start_date = {"start_date": text(NOW - timedelta(days=3000))}
         failures = {}
         try:
@@ -72,7 +72,7 @@ def test_it_costs_a_short_report_and_two_pages(sandbox: Sandbox, check: Check) -
 
 
 @pytest.mark.parametrize(
-    ("settings", "fault", "vendor", "advice"),
+    ("settings", "fault", "vendor", "hint"),
     [
         ({"zendesk_client_secret": "wrong"}, None, "Zendesk", "zendesk_client_secret"),
         ({}, Fault(f"{PATH}/*", status=403, times=None), "Zendesk", "'Can manage channels'"),
@@ -87,14 +87,14 @@ def test_a_vendor_that_cant_be_read_has_a_line_that_tells_what_to_do(
     settings: dict[str, str],
     fault: Fault | None,
     vendor: str,
-    advice: str,
+    hint: str,
 ) -> None:
     if fault is not None:
         sandbox.faults.add(fault)
     ready, failures = check(**settings)
     assert ready == [ZENDESK_IS_READY if vendor == "Talkdesk" else TALKDESK_IS_READY]
     assert list(failures) == [f"{vendor} is not ready"]
-    assert advice in failures[f"{vendor} is not ready"]
+    assert hint in failures[f"{vendor} is not ready"]
 
 
 def test_a_scope_that_is_missing_is_named(sandbox: Sandbox, check: Check) -> None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from demo.__main__ import check, run
+from demo.database import database
+from demo.meltano import PROJECT, Meltano
 from sandbox import Fault, Sandbox
-from sandbox.database import database
-from sandbox.demo import check, run
-from sandbox.meltano import PROJECT, Meltano
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def started_demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A demo that keeps its files in a folder."""
     with subprocess.Popen(
-        [sys.executable, "-m", "sandbox.demo"],
+        [sys.executable, "-m", "demo"],
         cwd=PROJECT,
         env=os.environ | {"TMPDIR": str(folder)},
         stdout=subprocess.PIPE,

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from demo.database import database
 from sandbox import Sandbox
-from sandbox.database import database
-from tests.running import KEYS, NOW, TravelClock, sync, text
+from tests.harness import KEYS, NOW, FakeClock, sync, text
 from tests.targets import ENVIRONMENT, executable
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def loaded(
 ) -> Iterator[Loaded]:
     """Both vendors' calls, changed and loaded again once the view was there."""
     folder = tmp_path_factory.mktemp("warehouse")
-    clock = TravelClock()
+    clock = FakeClock()
     with (
         Sandbox(calls=400, days=20, page_size=1000, clock=clock.time) as sandbox,
         request.param(folder) as warehouse,

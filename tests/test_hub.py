@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from documents import PROJECT
-from documents.hub import REPOSITORY
-from sandbox.meltano import Meltano
+from demo.meltano import Meltano
+from docgen import PROJECT
+from docgen.hub import REPOSITORY
 from tests.pipeline import run_to_the_end
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from demo.database import database
+from demo.meltano import Meltano
 from sandbox import Sandbox
-from sandbox.database import database
 from sandbox.history import example
-from sandbox.meltano import Meltano
-from tests.running import KEYS, text
+from tests.harness import KEYS, text
 
 if TYPE_CHECKING:
     from pathlib import Path

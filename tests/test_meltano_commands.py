@@ -12,6 +12,7 @@ import pytest
 from sandbox import Fault
 from sandbox.zendesk import PATH
 from tap_voicecalls.tap import TapVoiceCalls
+from tests.harness import KEYS
 from tests.pipeline import (
     JOB,
     SCHEDULE,
@@ -19,7 +20,6 @@ from tests.pipeline import (
     recently,
     run_to_the_end,
 )
-from tests.running import KEYS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from demo.database import database
+from demo.meltano import PROJECT, Meltano
 from sandbox import Fault, Sandbox
-from sandbox.database import database
-from sandbox.meltano import PROJECT, Meltano
 from tests.pipeline import bookmarks_in, recently, run_to_the_end, table_in
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from sandbox.database import Database
+    from demo.database import Database
 
 pytestmark = pytest.mark.meltano
 

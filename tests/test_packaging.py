@@ -17,10 +17,10 @@ from zipfile import ZipFile
 import pytest
 from uv import find_uv_bin
 
+from demo.meltano import PROJECT
 from sandbox import Sandbox
-from sandbox.meltano import PROJECT
+from tests.harness import KEYS, text
 from tests.project import METADATA
-from tests.running import KEYS, text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sandbox.meltano import PROJECT
+from demo.meltano import PROJECT
 from tests.project import METADATA, PYPROJECT, PYTHONS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-#: Where `docs/behaviour.md` has its tests from, unless it names another file.
+#: Where `docs/behavior.md` has its tests from, unless it names another file.
 BEHAVIOUR = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
 
 every_document = pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_targets_of_make_that_a_document_names_are_there(document: str) -> N
 
 
 def test_each_behaviour_names_a_test_that_is_there() -> None:
-    rows = re.findall(r"^\|(.*)\|$", (PROJECT / "docs" / "behaviour.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\|(.*)\|$", (PROJECT / "docs" / "behavior.md").read_text(), re.MULTILINE)
     named = set(re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", "\n".join(rows)))
     there = {
         (file, name)

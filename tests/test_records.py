@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from sandbox.history import example as documented
 from tap_voicecalls import schemas
-from tap_voicecalls.records import RecordShape
+from tap_voicecalls.sync.conform import RecordConformer
 
 if TYPE_CHECKING:
-    from tap_voicecalls.records import Row
+    from tap_voicecalls.sync.conform import Row
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -39,30 +39,32 @@ def warnings() -> list[str]:
 
 
 @pytest.fixture
-def shape(warnings: list[str]) -> RecordShape:
-    return RecordShape(SCHEMA, warnings.append)
+def shape(warnings: list[str]) -> RecordConformer:
+    return RecordConformer(SCHEMA, warnings.append)
 
 
-def record_of(shape: RecordShape, row: Row) -> Row:
+def record_of(shape: RecordConformer, row: Row) -> Row:
     (record,) = shape.conform([row])
     return record
 
 
-def test_a_record_has_every_column(shape: RecordShape) -> None:
+def test_a_record_has_every_column(shape: RecordConformer) -> None:
     assert record_of(shape, {"id": 1}) == dict.fromkeys(SCHEMA["properties"]) | {"id": 1}
 
 
-def test_unknown_fields_are_kept_by_name(shape: RecordShape) -> None:
+def test_unknown_fields_are_kept_by_name(shape: RecordConformer) -> None:
     record = record_of(shape, {"id": 1, "new": [1], "newer": None})
     assert record["extra_fields"] == {"new": [1], "newer": None}
     assert "new" not in record
 
 
-def test_a_field_of_the_vendor_that_is_called_extra_fields_is_kept_too(shape: RecordShape) -> None:
+def test_a_field_of_the_vendor_that_is_called_extra_fields_is_kept_too(
+    shape: RecordConformer,
+) -> None:
     assert record_of(shape, {"id": 1, "extra_fields": 7})["extra_fields"] == {"extra_fields": 7}
 
 
-def test_rows_need_not_have_the_same_fields(shape: RecordShape) -> None:
+def test_rows_need_not_have_the_same_fields(shape: RecordConformer) -> None:
     rows: list[Row] = [
         {"id": 1},
         {"id": 2, "note": "", "new": 1},
@@ -88,13 +90,13 @@ def test_rows_need_not_have_the_same_fields(shape: RecordShape) -> None:
         (None, None),
     ],
 )
-def test_times_are_utc(shape: RecordShape, sent: str | None, written: str | None) -> None:
+def test_times_are_utc(shape: RecordConformer, sent: str | None, written: str | None) -> None:
     assert record_of(shape, {"id": 1, "at": sent})["at"] == written
 
 
 @pytest.mark.parametrize("sent", ["soon", 1547635159, "2026-99-99T10:00:00Z", {"a": 1}])
 def test_what_is_no_time_is_kept_where_anything_fits(
-    shape: RecordShape, warnings: list[str], sent: Any
+    shape: RecordConformer, warnings: list[str], sent: Any
 ) -> None:
     for _ in range(2):
         record = record_of(shape, {"id": 1, "at": sent, "new": 1})
@@ -104,7 +106,7 @@ def test_what_is_no_time_is_kept_where_anything_fits(
     assert "at holds values that are no times" in warnings[0]
 
 
-def test_an_empty_text_is_null_where_the_column_is_no_text(shape: RecordShape) -> None:
+def test_an_empty_text_is_null_where_the_column_is_no_text(shape: RecordConformer) -> None:
     record = record_of(shape, {"id": 1, "note": "", "score": "", "answered": ""})
     assert (record["note"], record["score"], record["answered"]) == ("", None, None)
 
@@ -120,13 +122,13 @@ def test_an_empty_text_is_null_where_the_column_is_no_text(shape: RecordShape) -
     ],
 )
 def test_a_column_of_unknown_type_takes_any_json(
-    shape: RecordShape, sent: Any, written: str | None
+    shape: RecordConformer, sent: Any, written: str | None
 ) -> None:
     assert record_of(shape, {"id": 1, "anything": sent})["anything"] == written
 
 
 @pytest.mark.parametrize("sent", ["false", 0, 12345678901234567890, Decimal("1.10"), "12"])
-def test_other_values_are_as_they_were_sent(shape: RecordShape, sent: Any) -> None:
+def test_other_values_are_as_they_were_sent(shape: RecordConformer, sent: Any) -> None:
     record = record_of(shape, {"id": 1, "answered": sent, "score": sent})
     assert record["answered"] is sent
     assert record["score"] is sent
@@ -136,7 +138,7 @@ def exact(schema: dict[str, Any], row: Row) -> Row | None:
     """The record that a row is as it was decoded, if it is one."""
     with suppress(msgspec.ValidationError):
         decoded = msgspec.json.decode(
-            msgspec.json.encode(row), type=RecordShape(schema, pytest.fail).exact
+            msgspec.json.encode(row), type=RecordConformer(schema, pytest.fail).exact
         )
         written: Row = msgspec.json.decode(msgspec.json.encode(decoded))
         return written
@@ -155,7 +157,7 @@ TIMES = ["2026-04-23T10:22:26Z", "2026-04-23T12:22:26+02:00", "2026-04-23T10:22:
 @example(row={"id": 1, "at": TIMES[2]})
 def test_a_row_that_needs_nothing_done_is_the_record_that_would_be_made(row: Row) -> None:
     as_it_is = exact(SCHEMA, row)
-    (made,) = RecordShape(SCHEMA, lambda _: None).conform([dict(row)])
+    (made,) = RecordConformer(SCHEMA, lambda _: None).conform([dict(row)])
     assert as_it_is is None or as_it_is == msgspec.json.decode(msgspec.json.encode(made))
 
 

@@ -19,7 +19,7 @@ from sandbox import Fault, Sandbox
 from sandbox.history import EXAMPLES, epoch, example
 from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
-from tests.running import NOW, TravelClock, text
+from tests.harness import NOW, FakeClock, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def test_the_examples_of_the_documents_are_there_unchanged(sandbox: Sandbox) -> 
             assert row in rows[name]
 
 
-def test_changes_are_shown(sandbox: Sandbox, clock: TravelClock) -> None:
+def test_changes_are_shown(sandbox: Sandbox, clock: FakeClock) -> None:
     clock.travel(hours=1)
     changed = sandbox.change_calls(5)
     since = epoch(text(NOW + timedelta(minutes=30)))
@@ -125,7 +125,7 @@ def test_it_stops_without_a_trace() -> None:
         requests.get(url, timeout=5)
 
 
-def test_what_appears_now_says_that_it_changed_now(sandbox: Sandbox, clock: TravelClock) -> None:
+def test_what_appears_now_says_that_it_changed_now(sandbox: Sandbox, clock: FakeClock) -> None:
     before = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
     clock.travel(days=1)
     sandbox.change_calls(200)
@@ -173,7 +173,7 @@ def test_legs_share_a_second(sandbox: Sandbox) -> None:
     assert len(set(seconds)) < len(seconds)
 
 
-def test_ten_requests_a_minute_are_allowed(sandbox: Sandbox, clock: TravelClock) -> None:
+def test_ten_requests_a_minute_are_allowed(sandbox: Sandbox, clock: FakeClock) -> None:
     url = f"{sandbox.zendesk.url}{PATH}"
     answers = [zendesk_get(sandbox, f"{url}/{kind}?start_time=0") for kind in ["calls", "legs"] * 5]
     assert {answer.status_code for answer in answers} == {200}
@@ -186,7 +186,7 @@ def test_ten_requests_a_minute_are_allowed(sandbox: Sandbox, clock: TravelClock)
 
 @pytest.mark.parametrize("asked", [None, 600])
 def test_a_token_tells_its_end_only_to_who_asks(
-    sandbox: Sandbox, clock: TravelClock, asked: int | None
+    sandbox: Sandbox, clock: FakeClock, asked: int | None
 ) -> None:
     body: dict[str, Any] = {
         "grant_type": "client_credentials",
@@ -214,7 +214,7 @@ def test_revoked_tokens_are_refused(sandbox: Sandbox) -> None:
     assert (refused.status_code, refused.json()["error"]) == (401, "Couldn't authenticate you")
 
 
-def test_rows_may_stay_hidden_for_a_while(sandbox: Sandbox, clock: TravelClock) -> None:
+def test_rows_may_stay_hidden_for_a_while(sandbox: Sandbox, clock: FakeClock) -> None:
     sandbox.zendesk.row_lag_seconds = 60
     clock.travel(hours=1)
     call = sandbox.zendesk.calls[10217] | {"id": 1, "updated_at": text(clock.now())}
@@ -247,7 +247,7 @@ def test_a_signed_assertion_stands_for_the_secret(sandbox: Sandbox, wrong: dict[
     assert answer.status_code == (401 if wrong else 200)
 
 
-def test_a_token_ends_when_it_said(sandbox: Sandbox, clock: TravelClock) -> None:
+def test_a_token_ends_when_it_said(sandbox: Sandbox, clock: FakeClock) -> None:
     headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
     url = f"{sandbox.talkdesk.api_url}{JOBS}/unknown"
     clock.travel(seconds=599)
@@ -264,9 +264,7 @@ def test_a_report_holds_the_calls_of_its_timespan(sandbox: Sandbox) -> None:
     assert report["total"] == len(ids)
 
 
-def test_the_file_store_refuses_a_token_and_an_old_url(
-    sandbox: Sandbox, clock: TravelClock
-) -> None:
+def test_the_file_store_refuses_a_token_and_an_old_url(sandbox: Sandbox, clock: FakeClock) -> None:
     url = presigned_url(sandbox)
     refused = requests.get(url, headers={"Authorization": "Bearer x"}, timeout=5)
     assert refused.status_code == 400
@@ -278,7 +276,7 @@ def test_the_file_store_refuses_a_token_and_an_old_url(
 
 
 def test_a_job_goes_through_its_statuses(
-    start_sandbox: Callable[..., Sandbox], clock: TravelClock
+    start_sandbox: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start_sandbox(calls=1, job_seconds=9)
     url = f"{sandbox.talkdesk.api_url}{JOBS}/{create(sandbox).json()['job']['id']}"

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from sandbox.history import example
 from tap_voicecalls import schemas
-from tap_voicecalls.records import ANY_JSON, EXTRA_FIELDS, ExactRow, RecordShape
+from tap_voicecalls.sync.conform import ANY_JSON, EXTRA_FIELDS, ConformingRow, RecordConformer
 from tap_voicecalls.talkdesk.streams import TalkdeskCalls
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.zendesk.streams import ZendeskCalls, ZendeskLegs
@@ -39,7 +39,7 @@ DOCUMENTED = {
         transferred_from transferred_to type updated_at user_id wrap_up_time
     """,
 }
-#: The example records in the vendors' documents.
+#: The example records in the vendors' docgen.
 IN_EXAMPLES = {
     "talkdesk_calls": """
         call_id callsid type start_at end_at talkdesk_phone_number talkdesk_phone_display_name
@@ -99,7 +99,7 @@ def columns(stream: str) -> dict[str, dict[str, Any]]:
 
 
 def record(stream: str, row: dict[str, Any]) -> dict[str, Any]:
-    (record,) = RecordShape(SCHEMAS[stream], pytest.fail).conform([row])
+    (record,) = RecordConformer(SCHEMAS[stream], pytest.fail).conform([row])
     return record
 
 
@@ -222,7 +222,7 @@ def test_fields_of_unknown_type_take_any_json(value: object) -> None:
 
 @every_stream
 def test_a_column_can_be_the_attribute_of_a_row(stream: str) -> None:
-    assert all(name.isidentifier() and not hasattr(ExactRow, name) for name in columns(stream))
+    assert all(name.isidentifier() and not hasattr(ConformingRow, name) for name in columns(stream))
 
 
 @every_stream

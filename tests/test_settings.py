@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.client_key import ClientKey
-from tap_voicecalls.errors import SettingsError
+from tap_voicecalls.errors import ConfigError
 from tap_voicecalls.tap import SETTING_GROUPS, SETTINGS, TapVoiceCalls
 
 ZENDESK = {
@@ -71,7 +71,7 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
     ],
 )
 def test_a_wrong_setting_is_named(config: dict[str, Any], words: list[str]) -> None:
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(ConfigError) as caught:
         TapVoiceCalls(config=dict(config))
     for word in words:
         assert word in str(caught.value)
@@ -80,7 +80,7 @@ def test_a_wrong_setting_is_named(config: dict[str, Any], words: list[str]) -> N
 
 @pytest.mark.parametrize("name", ["support.acme.com", "acme.zendesk.org", "-acme", "a b", "../x"])
 def test_only_an_account_of_zendesk_is_a_subdomain(name: str) -> None:
-    with pytest.raises(SettingsError, match="zendesk_subdomain must be the account's name alone"):
+    with pytest.raises(ConfigError, match="zendesk_subdomain must be the account's name alone"):
         TapVoiceCalls(config=ZENDESK | {"zendesk_subdomain": name})
 
 
@@ -149,7 +149,7 @@ def test_a_group_of_settings_is_enough_and_has_none_too_many(group: tuple[str, .
     config: dict[str, Any] = {name: VALUES.get(name, "s3cr3t") for name in group}
     assert TapVoiceCalls(config=dict(config)).streams
     for name in group:
-        with pytest.raises(SettingsError, match=f"{name}|credentials"):
+        with pytest.raises(ConfigError, match=f"{name}|credentials"):
             TapVoiceCalls(config=without(config, name))
 
 

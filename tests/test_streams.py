@@ -11,7 +11,7 @@ import pytest
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.zendesk.streams import ZendeskCalls
-from tests.running import KEYS, NOW, TravelClock, bookmarks, sync, text
+from tests.harness import KEYS, NOW, FakeClock, bookmarks, sync, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def truth(sandbox: Sandbox, stream: str) -> set[Any]:
 
 
 def test_a_resume_from_every_state_loses_nothing(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     output = sync(config, clock=clock)
     positions = [at for at, line in enumerate(output.messages) if line["type"] == "STATE"]
@@ -60,7 +60,7 @@ def test_a_resume_from_every_state_loses_nothing(
 
 
 def test_the_second_run_brings_what_changed_and_little_else(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     first = sync(config, clock=clock)
     clock.travel(hours=1)
@@ -74,7 +74,7 @@ def test_the_second_run_brings_what_changed_and_little_else(
 
 
 def test_the_last_state_holds_bookmarks_and_nothing_else(
-    config: dict[str, Any], clock: TravelClock
+    config: dict[str, Any], clock: FakeClock
 ) -> None:
     state = sync(config, clock=clock).state
     assert set(state) == {"bookmarks"}
@@ -83,7 +83,7 @@ def test_the_last_state_holds_bookmarks_and_nothing_else(
 
 
 def test_a_state_follows_the_records_even_where_no_bookmark_moved(
-    config: dict[str, Any], clock: TravelClock
+    config: dict[str, Any], clock: FakeClock
 ) -> None:
     # Some targets forget a state that they have not told yet when the next record comes.
     first = sync(config, clock=clock)
@@ -93,7 +93,7 @@ def test_a_state_follows_the_records_even_where_no_bookmark_moved(
     assert second.messages[-1]["type"] == "STATE"
 
 
-def test_bookmarks_have_one_fixed_width(config: dict[str, Any], clock: TravelClock) -> None:
+def test_bookmarks_have_one_fixed_width(config: dict[str, Any], clock: FakeClock) -> None:
     for state in sync(config, clock=clock).states:
         for bookmark in state["bookmarks"].values():
             if value := bookmark.get("replication_key_value"):
@@ -106,7 +106,7 @@ def test_bookmarks_have_one_fixed_width(config: dict[str, Any], clock: TravelClo
     "written", ["2026-11-10T02:00:00+02:00", "2026-11-10 00:00:00", "2026-11-10T00:00:00.9Z"]
 )
 def test_a_bookmark_of_another_form_is_understood(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock, written: str
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, written: str
 ) -> None:
     state = bookmarks(zendesk_calls=written)
     sync(config, clock=clock, state=state, only="zendesk_calls")
@@ -120,7 +120,7 @@ def test_a_bookmark_that_is_no_time_is_an_error(config: dict[str, Any]) -> None:
 
 
 def test_a_bookmark_of_another_replication_key_is_ignored(
-    config: dict[str, Any], clock: TravelClock
+    config: dict[str, Any], clock: FakeClock
 ) -> None:
     bookmark = {"replication_key": "created_at", "replication_key_value": "2026-11-19T00:00:00Z"}
     state = {"bookmarks": {"zendesk_calls": bookmark}}
@@ -129,7 +129,7 @@ def test_a_bookmark_of_another_replication_key_is_ignored(
     assert output.state["bookmarks"]["zendesk_calls"]["replication_key"] == "updated_at"
 
 
-def test_a_start_date_after_the_bookmark_counts(config: dict[str, Any], clock: TravelClock) -> None:
+def test_a_start_date_after_the_bookmark_counts(config: dict[str, Any], clock: FakeClock) -> None:
     later = text(NOW - timedelta(days=5))
     state = bookmarks(zendesk_calls=text(NOW - timedelta(days=20)))
     output = sync(config | {"start_date": later}, clock=clock, state=state, only="zendesk_calls")
@@ -138,7 +138,7 @@ def test_a_start_date_after_the_bookmark_counts(config: dict[str, Any], clock: T
 
 @pytest.mark.parametrize("stream", list(KEYS))
 def test_a_stream_that_is_not_selected_asks_for_nothing(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock, stream: str
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, stream: str
 ) -> None:
     output = sync(config, clock=clock, only=stream)
     assert {line["stream"] for line in output.messages if "stream" in line} == {stream}
@@ -146,7 +146,7 @@ def test_a_stream_that_is_not_selected_asks_for_nothing(
     assert vendors == ({"zendesk"} if "zendesk" in stream else {"talkdesk", "talkdesk-id", "files"})
 
 
-def test_only_selected_columns_are_written(config: dict[str, Any], clock: TravelClock) -> None:
+def test_only_selected_columns_are_written(config: dict[str, Any], clock: FakeClock) -> None:
     catalog = TapVoiceCalls(config=dict(config)).catalog_dict
     for stream in catalog["streams"]:
         for entry in stream["metadata"]:
@@ -161,7 +161,7 @@ def test_only_selected_columns_are_written(config: dict[str, Any], clock: Travel
 
 @pytest.mark.parametrize("asked", [None, "acme-warehouse/1.0"])
 def test_every_vendor_is_told_who_asks(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock, asked: str | None
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, asked: str | None
 ) -> None:
     sync(config | ({"user_agent": asked} if asked else {}), clock=clock)
     own_name = f"tap-voicecalls/{TapVoiceCalls.plugin_version}"
@@ -170,7 +170,7 @@ def test_every_vendor_is_told_who_asks(
 
 
 def test_stream_maps_and_flattening_work(
-    sandbox: Sandbox, config: dict[str, Any], clock: TravelClock
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     for row in list(sandbox.zendesk.calls.values()):
         sandbox.zendesk.put_call(row | {"sentiment": {"score": 3}})
@@ -186,12 +186,12 @@ def test_stream_maps_and_flattening_work(
 
 
 def test_an_error_of_the_tap_itself_does_not_hold_up_the_other_streams(
-    config: dict[str, Any], clock: TravelClock, monkeypatch: pytest.MonkeyPatch
+    config: dict[str, Any], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Any:
         raise KeyError("s3cr3t")
 
-    monkeypatch.setattr(ZendeskCalls, "portions", broken)
+    monkeypatch.setattr(ZendeskCalls, "slices", broken)
     output = sync(config, clock=clock)
     assert list(output.failures) == ["zendesk_calls"]
     assert "KeyError in test_streams.py:" in output.failures["zendesk_calls"]
@@ -201,7 +201,7 @@ def test_an_error_of_the_tap_itself_does_not_hold_up_the_other_streams(
 
 
 def test_keys_are_unique_among_the_latest_versions(
-    config: dict[str, Any], clock: TravelClock
+    config: dict[str, Any], clock: FakeClock
 ) -> None:
     output = sync(config, clock=clock)
     for stream, key in KEYS.items():

@@ -14,14 +14,14 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import FILES, JOBS
-from tap_voicecalls.times import Clock
-from tests.running import NOW, TravelClock, bookmarks, sync, text
+from tap_voicecalls.timestamps import Clock
+from tests.harness import NOW, FakeClock, bookmarks, sync, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.web import Request
-    from tests.running import Output
+    from tests.harness import Output
 
 EXAMPLE = "17378a31cf7546d3acb9621f29a4e883"
 STATUS = f"{JOBS}/*"
@@ -88,7 +88,7 @@ def said(output: Output) -> str:
 
 
 def test_windows_touch_and_are_no_longer_than_is_set(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sync(config(sandbox, days=100, talkdesk_window_days=28), clock=clock)
@@ -104,14 +104,14 @@ def test_windows_touch_and_are_no_longer_than_is_set(
 
 
 def test_the_last_window_ends_a_lag_before_now(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sync(config(sandbox), clock=clock)
     assert spans(sandbox)[-1][1] == text(NOW - timedelta(minutes=2))
 
 
-def test_end_date_bounds_the_windows(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_end_date_bounds_the_windows(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(45, 30, 10))
     end = NOW - 20 * DAY
@@ -124,7 +124,7 @@ def test_end_date_bounds_the_windows(start: Callable[..., Sandbox], clock: Trave
 @pytest.mark.parametrize("zone", ["America/St_Johns", "Asia/Kolkata", "Europe/Berlin"])
 def test_the_time_zone_of_the_machine_does_not_matter(
     start: Callable[..., Sandbox],
-    clock: TravelClock,
+    clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
     zone: str,
 ) -> None:
@@ -143,7 +143,7 @@ def test_the_time_zone_of_the_machine_does_not_matter(
 
 @pytest.mark.parametrize("field", ["start_at", "end_at"])
 def test_nothing_is_lost_whichever_time_the_timespan_means(
-    start: Callable[..., Sandbox], clock: TravelClock, field: str
+    start: Callable[..., Sandbox], clock: FakeClock, field: str
 ) -> None:
     sandbox = start(calls=200, days=40, now=NOW, timespan_field=field)
     edge = NOW - 50 * DAY + 28 * DAY
@@ -159,7 +159,7 @@ def test_nothing_is_lost_whichever_time_the_timespan_means(
 # A job
 
 
-def test_the_body_is_as_documented(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_the_body_is_as_documented(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     sync(config(sandbox, days=1), clock=clock)
     (request,) = created(sandbox)
@@ -177,7 +177,7 @@ def test_the_body_is_as_documented(start: Callable[..., Sandbox], clock: TravelC
 @pytest.mark.parametrize("direct", [False, True])
 def test_every_way_to_the_file_leads_to_it(
     start: Callable[..., Sandbox],
-    clock: TravelClock,
+    clock: FakeClock,
     body: str,
     location: str,
     done: int,
@@ -192,7 +192,7 @@ def test_every_way_to_the_file_leads_to_it(
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_a_job_may_be_created_with_any_of_three_statuses(
-    start: Callable[..., Sandbox], clock: TravelClock, status: int
+    start: Callable[..., Sandbox], clock: FakeClock, status: int
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(3))
@@ -205,9 +205,7 @@ def test_a_job_may_be_created_with_any_of_three_statuses(
     assert written(output) == ids
 
 
-def test_it_is_polled_with_growing_pauses(
-    start: Callable[..., Sandbox], clock: TravelClock
-) -> None:
+def test_it_is_polled_with_growing_pauses(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start(job_seconds=300)
     sync(config(sandbox, days=10), clock=clock)
     assert clock.slept[0] == 1
@@ -217,7 +215,7 @@ def test_it_is_polled_with_growing_pauses(
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "deleted", "FAILED"])
 def test_a_job_that_is_lost_is_tried_again_once(
-    start: Callable[..., Sandbox], clock: TravelClock, status: str
+    start: Callable[..., Sandbox], clock: FakeClock, status: str
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(3))
@@ -228,7 +226,7 @@ def test_a_job_that_is_lost_is_tried_again_once(
 
 
 def test_a_window_that_fails_again_is_cut_down_until_it_succeeds(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(27, 20, 14, 13.5, 7, 1))
@@ -241,7 +239,7 @@ def test_a_window_that_fails_again_is_cut_down_until_it_succeeds(
 
 
 def test_a_day_that_can_not_be_reported_is_an_error_and_what_was_before_it_is_kept(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     before = add_calls(sandbox, *days(27, 20, 14.5))
@@ -260,7 +258,7 @@ def test_a_day_that_can_not_be_reported_is_an_error_and_what_was_before_it_is_ke
 
 
 def test_a_job_that_never_ends_is_given_up_at_its_deadline(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -271,7 +269,7 @@ def test_a_job_that_never_ends_is_given_up_at_its_deadline(
 
 
 def test_an_unknown_status_is_logged_and_waited_out(
-    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -286,7 +284,7 @@ def test_an_unknown_status_is_logged_and_waited_out(
 
 @pytest.mark.parametrize("status", ["failed", "FAILED", "Canceled"])
 def test_a_status_is_compared_without_case(
-    start: Callable[..., Sandbox], clock: TravelClock, status: str
+    start: Callable[..., Sandbox], clock: FakeClock, status: str
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -297,7 +295,7 @@ def test_a_status_is_compared_without_case(
 
 @pytest.mark.parametrize("status", [204, 404])
 def test_a_job_that_is_not_known_yet_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: TravelClock, status: int
+    start: Callable[..., Sandbox], clock: FakeClock, status: int
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -310,7 +308,7 @@ def test_a_job_that_is_not_known_yet_is_asked_for_again(
 
 
 def test_a_job_that_stays_unknown_gets_a_new_one(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -321,7 +319,7 @@ def test_a_job_that_stays_unknown_gets_a_new_one(
 
 
 def test_a_file_that_is_not_there_yet_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start(job_seconds=200)
     ids = add_calls(sandbox, *days(0.5))
@@ -356,7 +354,7 @@ def test_windows_are_under_way_at_once_and_written_in_order() -> None:
 
 
 def test_no_more_jobs_than_is_set_are_under_way(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start(job_quota=2, job_seconds=20)
     ids = add_calls(sandbox, *days(*range(49, 0, -1)))
@@ -366,7 +364,7 @@ def test_no_more_jobs_than_is_set_are_under_way(
 
 
 def test_a_quota_that_others_use_up_is_waited_out(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -377,7 +375,7 @@ def test_a_quota_that_others_use_up_is_waited_out(
 
 
 def test_a_failure_ends_the_windows_that_are_under_way(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sandbox.faults.add(Fault(JOBS, status=400, body={"code": 1400, "message": "no"}, times=None))
@@ -386,7 +384,7 @@ def test_a_failure_ends_the_windows_that_are_under_way(
     assert len(created(sandbox)) <= 4
 
 
-def test_state_comes_after_each_window(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_state_comes_after_each_window(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     add_calls(sandbox, *days(49, 41, 31, 21, 11, 1))
     output = sync(config(sandbox, talkdesk_window_days=10), clock=clock)
@@ -403,7 +401,7 @@ def test_state_comes_after_each_window(start: Callable[..., Sandbox], clock: Tra
 
 
 def test_the_file_store_never_gets_the_token(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start(calls=20)
     output = sync(config(sandbox), clock=clock)
@@ -415,7 +413,7 @@ def test_the_file_store_never_gets_the_token(
 
 @pytest.mark.parametrize("status", [400, 403, 410])
 def test_an_expired_url_of_the_file_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: TravelClock, status: int
+    start: Callable[..., Sandbox], clock: FakeClock, status: int
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -426,7 +424,7 @@ def test_an_expired_url_of_the_file_is_asked_for_again(
 
 
 def test_a_file_that_is_gone_gets_a_new_job(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -438,7 +436,7 @@ def test_a_file_that_is_gone_gets_a_new_job(
 
 @pytest.mark.parametrize("action", ["cut", "not_json", "reset"])
 def test_a_broken_file_is_fetched_again(
-    start: Callable[..., Sandbox], clock: TravelClock, action: str
+    start: Callable[..., Sandbox], clock: FakeClock, action: str
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -449,7 +447,7 @@ def test_a_broken_file_is_fetched_again(
 
 
 def test_a_file_that_stays_broken_is_an_error(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sandbox.faults.add(Fault(STORED, action="not_json", times=None))
@@ -478,7 +476,7 @@ def test_a_file_that_stays_broken_is_an_error(
 )
 def test_a_report_that_is_not_whole_is_an_error_and_the_bookmark_stays(
     start: Callable[..., Sandbox],
-    clock: TravelClock,
+    clock: FakeClock,
     edit: Callable[[Any], Any],
     words: str,
 ) -> None:
@@ -491,7 +489,7 @@ def test_a_report_that_is_not_whole_is_an_error_and_the_bookmark_stays(
 
 
 def test_a_disk_without_room_for_the_file_is_an_error(
-    start: Callable[..., Sandbox], clock: TravelClock, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Sandbox], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = start()
     full = Path("/dev/full")
@@ -502,9 +500,7 @@ def test_a_disk_without_room_for_the_file_is_an_error(
     assert "No space left on device. Set TMPDIR" in said(output)
 
 
-def test_an_empty_report_is_a_good_window(
-    start: Callable[..., Sandbox], clock: TravelClock
-) -> None:
+def test_an_empty_report_is_a_good_window(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     output = sync(config(sandbox, days=40), clock=clock)
     assert output.failures == {}
@@ -512,7 +508,7 @@ def test_an_empty_report_is_a_good_window(
 
 
 def test_rows_without_end_at_are_written_and_told_in_one_warning(
-    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(30, 20, 10))
@@ -533,7 +529,7 @@ def test_rows_without_end_at_are_written_and_told_in_one_warning(
 
 
 def test_a_score_given_the_next_day_is_in_the_next_run(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     (call_id,) = add_calls(sandbox, timedelta(hours=3))
@@ -547,7 +543,7 @@ def test_a_score_given_the_next_day_is_in_the_next_run(
 
 
 def test_an_account_that_was_read_an_hour_ago_costs_at_most_two_jobs(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start(calls=50)
     first = sync(config(sandbox), clock=clock)
@@ -558,7 +554,7 @@ def test_an_account_that_was_read_an_hour_ago_costs_at_most_two_jobs(
 
 
 def test_the_lookback_does_not_move_the_bookmark_back(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     state = bookmarks(talkdesk_calls=text(NOW - timedelta(hours=1)))
@@ -569,14 +565,14 @@ def test_the_lookback_does_not_move_the_bookmark_back(
 # Credentials
 
 
-def test_one_token_serves_all_windows(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_one_token_serves_all_windows(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     sync(config(sandbox, talkdesk_window_days=5), clock=clock)
     assert sum(request.vendor == "talkdesk-id" for request in sandbox.requests) == 1
 
 
 def test_a_token_is_made_anew_before_it_ends(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start(job_seconds=200)
     output = sync(config(sandbox, talkdesk_window_days=5, talkdesk_concurrent_jobs=1), clock=clock)
@@ -587,7 +583,7 @@ def test_a_token_is_made_anew_before_it_ends(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_token_is_made_anew_once(
-    start: Callable[..., Sandbox], clock: TravelClock, status: int
+    start: Callable[..., Sandbox], clock: FakeClock, status: int
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -602,9 +598,7 @@ def test_a_refused_token_is_made_anew_once(
         assert hint in said(output)
 
 
-def test_a_scope_that_is_missing_is_named(
-    start: Callable[..., Sandbox], clock: TravelClock
-) -> None:
+def test_a_scope_that_is_missing_is_named(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     sandbox.talkdesk.granted_scope = "data-reports:write other:read"
     output = sync(config(sandbox), clock=clock)
@@ -614,7 +608,7 @@ def test_a_scope_that_is_missing_is_named(
 
 @pytest.mark.parametrize("form", ["private_key", "private_key_pem", "one line"])
 def test_a_signed_jwt_takes_the_place_of_the_secret(
-    start: Callable[..., Sandbox], clock: TravelClock, form: str
+    start: Callable[..., Sandbox], clock: FakeClock, form: str
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
@@ -630,7 +624,7 @@ def test_a_signed_jwt_takes_the_place_of_the_secret(
     assert "Authorization" not in token.headers
 
 
-def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     output = sync(config(sandbox, talkdesk_client_secret="wrong"), clock=clock)
     assert "Client authentication failed." in said(output)
@@ -641,7 +635,7 @@ def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: Travel
 
 
 def test_a_refusal_shows_the_apis_own_words_and_the_id_for_support(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     body = {
@@ -664,7 +658,7 @@ def test_a_refusal_shows_the_apis_own_words_and_the_id_for_support(
 
 
 def test_presigned_urls_and_tokens_are_in_no_log(
-    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox = start(calls=20)
     sandbox.faults.add(
@@ -683,7 +677,7 @@ def test_presigned_urls_and_tokens_are_in_no_log(
 
 
 def test_progress_is_told_in_words(
-    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox = start(calls=50, days=40, job_seconds=10)
     with caplog.at_level(logging.INFO):

@@ -18,21 +18,21 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from demo.database import database
 from sandbox import Sandbox
-from sandbox.database import database
 from sandbox.history import example
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls import schemas
-from tap_voicecalls.records import ANY_JSON, EXTRA_FIELDS
-from tests.running import KEYS, text
+from tap_voicecalls.sync.conform import ANY_JSON, EXTRA_FIELDS
+from tests.harness import KEYS, text
 from tests.targets import TARGETS, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from sandbox.database import Database
+    from demo.database import Database
     from sandbox.history import Row
     from tests.targets import Load
 

@@ -18,9 +18,9 @@ import pytest
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
+from tap_voicecalls.sync.writer import PIECE, MessageWriter
 from tap_voicecalls.tap import TapVoiceCalls
-from tap_voicecalls.writer import PIECE, MessageWriter
-from tests.running import KEYS, NOW, TravelClock, text
+from tests.harness import KEYS, NOW, FakeClock, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def run(
     change_catalog: Callable[[Any], None] = lambda _: None,
 ) -> tuple[list[Message], Counting]:
     """What a tap with this writer writes to standard output."""
-    tap_class = type("TravellingTap", (TapVoiceCalls,), {"clock": TravelClock()})
+    tap_class = type("FakeClockTap", (TapVoiceCalls,), {"clock": FakeClock()})
     catalog = tap_class(config=dict(config)).catalog_dict
     change_catalog(catalog)
     output = Counting()
@@ -138,7 +138,7 @@ def test_both_ways_write_the_same_batches(config: dict[str, Any], tmp_path: Path
 def test_a_dry_run_writes_no_more_records_than_it_is_to(
     config: dict[str, Any], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    tap = type("TravellingTap", (TapVoiceCalls,), {"clock": TravelClock()})(config=config)
+    tap = type("FakeClockTap", (TapVoiceCalls,), {"clock": FakeClock()})(config=config)
     tap.run_sync_dry_run(dry_run_record_limit=3)
     messages = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     written = [message["stream"] for message in messages if message["type"] == "RECORD"]
@@ -194,7 +194,7 @@ def test_a_termination_waits_for_the_line_that_is_being_written(
     handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
     output = Interrupted()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="utf-8"))
-    tap = type("TravellingTap", (TapVoiceCalls,), {"clock": TravelClock()})(config=dict(config))
+    tap = type("FakeClockTap", (TapVoiceCalls,), {"clock": FakeClock()})(config=dict(config))
     try:
         with pytest.raises(SystemExit):
             tap.sync_all()

@@ -10,8 +10,8 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
-from tap_voicecalls import http
-from tests.running import NOW, TravelClock, bookmarks, sync, text
+from tap_voicecalls.http import client as http
+from tests.harness import NOW, FakeClock, bookmarks, sync, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def written(output: Any, stream: str = "zendesk_calls") -> list[int]:
 
 
 def test_it_ends_although_the_last_page_repeats_for_ever(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(45, 20, -1)))
@@ -77,7 +77,7 @@ def test_it_ends_although_the_last_page_repeats_for_ever(
 
 
 def test_it_ends_where_several_legs_share_the_last_second(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     leg = sandbox.zendesk.legs[10402]
@@ -90,7 +90,7 @@ def test_it_ends_where_several_legs_share_the_last_second(
 
 @pytest.mark.parametrize("next_page", [None, "same"])
 def test_an_empty_account_is_an_empty_success(
-    start: Callable[..., Sandbox], clock: TravelClock, next_page: str | None
+    start: Callable[..., Sandbox], clock: FakeClock, next_page: str | None
 ) -> None:
     sandbox = start()
     sandbox.zendesk.empty_next_page = next_page
@@ -102,7 +102,7 @@ def test_an_empty_account_is_an_empty_success(
 
 
 def test_it_ends_on_an_account_that_never_goes_quiet(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(2, 1))
@@ -124,7 +124,7 @@ def test_it_ends_on_an_account_that_never_goes_quiet(
 
 
 def test_a_start_that_zendesk_calls_too_recent_means_caught_up(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     body = {"error": "StartTimeTooRecent", "description": "Too recent start_time."}
@@ -133,9 +133,7 @@ def test_a_start_that_zendesk_calls_too_recent_means_caught_up(
     assert output.failures == {}
 
 
-def test_it_never_asks_for_the_last_minute(
-    start: Callable[..., Sandbox], clock: TravelClock
-) -> None:
+def test_it_never_asks_for_the_last_minute(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     state = bookmarks(zendesk_calls=text(NOW - timedelta(seconds=5)))
     sync(config(sandbox), clock=clock, state=state, only="zendesk_calls")
@@ -143,7 +141,7 @@ def test_it_never_asks_for_the_last_minute(
 
 
 def test_end_date_is_left_out_and_bounds_the_bookmark(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(50, 0, -1)))
@@ -157,14 +155,14 @@ def test_end_date_is_left_out_and_bounds_the_bookmark(
 # Pages
 
 
-def test_the_right_paths_are_asked(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_the_right_paths_are_asked(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     sync(config(sandbox), clock=clock)
     asked = [request.path for request in sandbox.requests if request.method == "GET"]
     assert asked == [CALLS, LEGS]
 
 
-def test_next_page_is_followed_as_it_is(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_next_page_is_followed_as_it_is(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     sandbox.zendesk.next_page_extra = {"cursor": "opaque/ä=="}
     ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
@@ -174,7 +172,7 @@ def test_next_page_is_followed_as_it_is(start: Callable[..., Sandbox], clock: Tr
 
 
 def test_next_page_on_another_host_gets_no_credentials(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox, stranger = start(), start()
     ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
@@ -199,7 +197,7 @@ def test_next_page_on_another_host_gets_no_credentials(
 
 
 def test_a_missing_next_page_is_rebuilt_from_end_time(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
@@ -211,7 +209,7 @@ def test_a_missing_next_page_is_rebuilt_from_end_time(
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 7, 24, 25, 26, 1000])
 def test_no_rule_depends_on_the_page_size(
-    start: Callable[..., Sandbox], clock: TravelClock, page_size: int
+    start: Callable[..., Sandbox], clock: FakeClock, page_size: int
 ) -> None:
     sandbox = start(page_size=page_size, zendesk_requests_per_minute=None)
     ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
@@ -227,7 +225,7 @@ def test_no_rule_depends_on_the_page_size(
 
 @pytest.mark.parametrize("again", ["", "cursor=new"])
 def test_a_circle_of_pages_is_an_error(
-    start: Callable[..., Sandbox], clock: TravelClock, again: str
+    start: Callable[..., Sandbox], clock: FakeClock, again: str
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(*range(45, 0, -1)))
@@ -246,7 +244,7 @@ def test_a_circle_of_pages_is_an_error(
 
 
 def test_a_second_that_does_not_fit_a_page_is_an_error_that_tells_how_to_go_on(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     before = add_calls(sandbox, *hours(9, 8))
@@ -267,7 +265,7 @@ def test_a_second_that_does_not_fit_a_page_is_an_error_that_tells_how_to_go_on(
 
 
 def test_a_full_last_second_is_not_an_error_where_nothing_follows(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *[timedelta(hours=7)] * 10)
@@ -277,7 +275,7 @@ def test_a_full_last_second_is_not_an_error_where_nothing_follows(
 
 
 def test_a_call_that_comes_during_the_check_of_the_last_second_is_no_error(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(7))
@@ -297,7 +295,7 @@ def test_a_call_that_comes_during_the_check_of_the_last_second_is_no_error(
 
 
 def test_the_bookmark_follows_each_page_and_never_its_middle(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(*range(25, 0, -1)))
@@ -312,7 +310,7 @@ def test_the_bookmark_follows_each_page_and_never_its_middle(
 
 
 def test_the_bookmark_stays_the_lookback_behind_the_start_of_the_sync(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, timedelta(minutes=10), timedelta(minutes=1))
@@ -322,7 +320,7 @@ def test_the_bookmark_stays_the_lookback_behind_the_start_of_the_sync(
 
 
 def test_a_row_that_becomes_visible_two_minutes_late_is_in_the_next_run(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     add_calls(sandbox, timedelta(seconds=30))
@@ -336,7 +334,7 @@ def test_a_row_that_becomes_visible_two_minutes_late_is_in_the_next_run(
 
 
 def test_rows_of_a_page_may_come_in_any_order(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sandbox.zendesk.shuffle = True
@@ -347,7 +345,7 @@ def test_rows_of_a_page_may_come_in_any_order(
 
 
 def test_where_end_time_is_ahead_of_the_rows_the_rows_count(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(3))
@@ -359,7 +357,7 @@ def test_where_end_time_is_ahead_of_the_rows_the_rows_count(
 
 
 def test_a_bookmark_in_the_far_future_asks_for_nothing_and_stays(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     state = bookmarks(zendesk_calls="2999-01-01T00:00:00Z")
@@ -373,7 +371,7 @@ def test_a_bookmark_in_the_far_future_asks_for_nothing_and_stays(
 
 @pytest.mark.parametrize("unknown", [{}, {"sentiment": "good"}], ids=["known", "unknown"])
 def test_rows_at_the_edge_of_a_page_are_written_once(
-    start: Callable[..., Sandbox], clock: TravelClock, unknown: dict[str, str]
+    start: Callable[..., Sandbox], clock: FakeClock, unknown: dict[str, str]
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(20, 11, -1)), *[timedelta(hours=10)] * 4)
@@ -383,7 +381,7 @@ def test_rows_at_the_edge_of_a_page_are_written_once(
 
 
 def test_a_row_that_changed_within_its_second_is_written_again(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     (call_id,) = add_calls(sandbox, *hours(1), call_charge=None)
@@ -398,7 +396,7 @@ def test_a_row_that_changed_within_its_second_is_written_again(
 
 
 def test_a_call_that_changes_between_two_pages_comes_again(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(15, 0, -1)))
@@ -415,7 +413,7 @@ def test_a_call_that_changes_between_two_pages_comes_again(
 
 
 def test_a_row_without_updated_at_is_written_and_moves_nothing(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(3, 2))
@@ -436,7 +434,7 @@ def test_a_row_without_updated_at_is_written_and_moves_nothing(
 
 
 def test_fourteen_pages_provoke_no_429_and_wait_no_longer_than_the_quota_forces(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(10 + 13 * 9, 0, -1)))
@@ -451,7 +449,7 @@ def test_fourteen_pages_provoke_no_429_and_wait_no_longer_than_the_quota_forces(
 
 
 def test_requests_that_are_long_under_way_provoke_no_429(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(*range(10 + 13 * 9, 0, -1)))
@@ -462,7 +460,7 @@ def test_requests_that_are_long_under_way_provoke_no_429(
     assert {request.status for request in exports(sandbox)} == {200}
 
 
-def test_calls_and_legs_share_the_quota(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_calls_and_legs_share_the_quota(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(*range(75, 0, -1)))
     leg = sandbox.zendesk.legs[10402]
@@ -475,7 +473,7 @@ def test_calls_and_legs_share_the_quota(start: Callable[..., Sandbox], clock: Tr
     assert len(exports(sandbox)) + len(exports(sandbox, LEGS)) > 10
 
 
-def test_a_quota_of_ones_own_is_kept(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_a_quota_of_ones_own_is_kept(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start(zendesk_requests_per_minute=3)
     add_calls(sandbox, *hours(*range(45, 0, -1)))
     settings = config(sandbox, zendesk_requests_per_minute=3)
@@ -499,7 +497,7 @@ def test_a_quota_of_ones_own_is_kept(start: Callable[..., Sandbox], clock: Trave
 )
 def test_retry_after_is_honoured_in_every_form(
     start: Callable[..., Sandbox],
-    clock: TravelClock,
+    clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
     header: dict[str, str],
     seconds: float,
@@ -515,7 +513,7 @@ def test_retry_after_is_honoured_in_every_form(
 
 
 def test_a_429_is_waited_out_for_many_minutes(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sandbox.faults.add(Fault(CALLS, status=429, times=20))
@@ -525,7 +523,7 @@ def test_a_429_is_waited_out_for_many_minutes(
 
 
 def test_a_429_that_does_not_end_is_an_error_that_says_so(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sandbox.faults.add(Fault(CALLS, status=429, times=None))
@@ -552,7 +550,7 @@ def test_a_429_that_does_not_end_is_an_error_that_says_so(
     ids=["409", "500", "503", "reset", "cut", "not json", "no rows", "no object"],
 )
 def test_passing_trouble_is_tried_again(
-    start: Callable[..., Sandbox], clock: TravelClock, fault: Fault
+    start: Callable[..., Sandbox], clock: FakeClock, fault: Fault
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(3, 2))
@@ -564,7 +562,7 @@ def test_passing_trouble_is_tried_again(
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: TravelClock, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Sandbox], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.2))
     sandbox = start()
@@ -576,7 +574,7 @@ def test_an_answer_that_does_not_come_is_asked_for_again(
 
 
 def test_a_count_that_is_not_that_of_the_rows_is_told(
-    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(3, 2))
@@ -589,7 +587,7 @@ def test_a_count_that_is_not_that_of_the_rows_is_told(
 
 
 def test_trouble_that_does_not_pass_is_an_error_after_some_minutes(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sandbox.faults.add(Fault(CALLS, status=502, times=None))
@@ -619,7 +617,7 @@ def test_trouble_that_does_not_pass_is_an_error_after_some_minutes(
 )
 def test_a_refusal_is_not_tried_again_and_shows_the_apis_own_words(
     start: Callable[..., Sandbox],
-    clock: TravelClock,
+    clock: FakeClock,
     status: int,
     body: Any,
     words: str,
@@ -637,7 +635,7 @@ def test_a_refusal_is_not_tried_again_and_shows_the_apis_own_words(
 
 
 def test_a_failure_leaves_the_bookmark_behind_the_last_page(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(35, 0, -1)))
@@ -653,7 +651,7 @@ def test_a_failure_leaves_the_bookmark_behind_the_last_page(
 
 
 def test_a_redirect_is_not_followed_and_tells_where_it_leads(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox, stranger = start(), start()
     target = {"Location": f"{stranger.zendesk.url}{CALLS}?start_time=0"}
@@ -663,7 +661,7 @@ def test_a_redirect_is_not_followed_and_tells_where_it_leads(
     assert stranger.requests == []
 
 
-def test_a_row_without_an_id_is_an_error(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_a_row_without_an_id_is_an_error(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(1))
 
@@ -680,7 +678,7 @@ def test_a_row_without_an_id_is_an_error(start: Callable[..., Sandbox], clock: T
 
 
 def test_a_token_is_asked_for_with_its_end_and_used_by_both_streams(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     sync(config(sandbox), clock=clock)
@@ -691,7 +689,7 @@ def test_a_token_is_asked_for_with_its_end_and_used_by_both_streams(
 
 
 def test_a_token_is_made_anew_before_it_ends(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start(zendesk_token_seconds=300)
     add_calls(sandbox, *hours(*range(10 * 100, 0, -1)))
@@ -703,7 +701,7 @@ def test_a_token_is_made_anew_before_it_ends(
 
 
 def test_a_401_in_the_middle_gets_one_new_token(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
@@ -719,7 +717,7 @@ def test_a_401_in_the_middle_gets_one_new_token(
     assert [request.status for request in exports(sandbox)].count(401) == 1
 
 
-def test_a_ready_access_token_is_enough(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_a_ready_access_token_is_enough(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(1))
     settings = {
@@ -731,7 +729,7 @@ def test_a_ready_access_token_is_enough(start: Callable[..., Sandbox], clock: Tr
 
 
 def test_an_api_token_works_and_is_warned_of(
-    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(1))
@@ -746,7 +744,7 @@ def test_an_api_token_works_and_is_warned_of(
     assert sum("2027-04-30" in line for line in caplog.messages) == 1
 
 
-def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: TravelClock) -> None:
+def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     output = sync(config(sandbox, zendesk_client_secret="wrong"), clock=clock)
     assert set(output.failures) == {"zendesk_calls", "zendesk_legs"}
@@ -758,7 +756,7 @@ def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: Travel
 
 
 def test_unknown_fields_of_rows_and_answers_survive(
-    start: Callable[..., Sandbox], clock: TravelClock
+    start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
     (call_id,) = add_calls(sandbox, *hours(1), sentiment={"score": 0.7}, post_call_summary=["a"])
@@ -768,7 +766,7 @@ def test_unknown_fields_of_rows_and_answers_survive(
 
 
 def test_progress_is_told_in_words(
-    start: Callable[..., Sandbox], clock: TravelClock, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *hours(*range(10 * 25, 0, -1)))

@@ -6,16 +6,16 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tap_voicecalls.http import Api
+from tap_voicecalls.http.client import ApiClient
 from tap_voicecalls.talkdesk.auth import SCOPES, authorize
-from tap_voicecalls.talkdesk.reports import ReportJobs
+from tap_voicecalls.talkdesk.jobs import ReportJobs
 
 if TYPE_CHECKING:
     from logging import Logger
     from threading import Event
 
     from tap_voicecalls.talkdesk.settings import TalkdeskSettings
-    from tap_voicecalls.times import Clock
+    from tap_voicecalls.timestamps import Clock
 
 
 class TalkdeskAccount:
@@ -28,7 +28,7 @@ class TalkdeskAccount:
         self._settings = settings
         self._logger = logger
         self._make_api = partial(
-            Api,
+            ApiClient,
             "Talkdesk",
             clock=clock,
             user_agent=user_agent,
@@ -38,22 +38,22 @@ class TalkdeskAccount:
 
     def report_jobs(self, stopped: Event) -> ReportJobs:
         """Reports of windows, until `stopped` is set; one token serves all of them."""
-        tokens = self._make_api(advice=self._advice_on_token, stopped=stopped)
+        tokens = self._make_api(hint=self._token_hint, stopped=stopped)
         return ReportJobs(
             url=self._settings.api_url,
-            api=self._make_api(advice=self._advice_on_report, stopped=stopped),
+            api=self._make_api(hint=self._report_hint, stopped=stopped),
             auth=authorize(self._settings, tokens),
             timeout=self._settings.job_timeout,
             logger=self._logger,
         )
 
-    def _advice_on_token(self, status: int) -> str:
+    def _token_hint(self, status: int) -> str:
         if status == HTTPStatus.NOT_FOUND:
             return "Check talkdesk_account and talkdesk_region."
         secret = "talkdesk_private_key" if self._settings.private_key else "talkdesk_client_secret"
         return f"Check talkdesk_client_id, {secret}, talkdesk_account and talkdesk_region."
 
-    def _advice_on_report(self, status: int) -> str:
+    def _report_hint(self, status: int) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 return (

@@ -11,20 +11,20 @@ from uuid import uuid4
 from requests.auth import HTTPBasicAuth
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import Api, read_json
-from tap_voicecalls.tokens import BearerAuth, Token, read_token
+from tap_voicecalls.http.client import ApiClient, read_json
+from tap_voicecalls.http.oauth import BearerAuth, Token, read_token
 
 if TYPE_CHECKING:
     from tap_voicecalls.talkdesk.settings import TalkdeskSettings
 
 SCOPES = "data-reports:read", "data-reports:write"
 #: Seconds a token is good where the answer does not say; Talkdesk's live at least twice as long.
-TOKEN_SECONDS = 300.0
+TOKEN_LIFETIME = 300.0
 #: Seconds a signed assertion is good, as Talkdesk's documentation has it.
 ASSERTION_SECONDS = 300
 
 
-def authorize(settings: TalkdeskSettings, api: Api) -> BearerAuth:
+def authorize(settings: TalkdeskSettings, api: ApiClient) -> BearerAuth:
     """What puts a token on a request; one for all windows and threads.
 
     Args:
@@ -34,7 +34,7 @@ def authorize(settings: TalkdeskSettings, api: Api) -> BearerAuth:
     return BearerAuth(lambda: _ask_token(settings, api), api.clock)
 
 
-def _ask_token(settings: TalkdeskSettings, api: Api) -> Token:
+def _ask_token(settings: TalkdeskSettings, api: ApiClient) -> Token:
     form = {"grant_type": "client_credentials", "scope": " ".join(SCOPES)}
     basic = None
     if settings.private_key:
@@ -43,7 +43,7 @@ def _ask_token(settings: TalkdeskSettings, api: Api) -> Token:
     else:
         basic = HTTPBasicAuth(settings.client_id, settings.client_secret or "")
     answer = api.send("POST", settings.token_url, read_json, auth=basic, form=form)
-    token = read_token(answer, usual_seconds=TOKEN_SECONDS)
+    token = read_token(answer, usual_seconds=TOKEN_LIFETIME)
     if token is None:
         raise VoiceCallsError("Talkdesk's token endpoint gave no token. Check talkdesk_token_url.")
     granted = answer.get("scope")

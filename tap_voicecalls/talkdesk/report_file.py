@@ -11,12 +11,12 @@ import msgspec
 import requests
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import CHUNK, UnreadableError
+from tap_voicecalls.http.client import CHUNK, InvalidResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_voicecalls.records import Row
+    from tap_voicecalls.sync.conform import Row
 
 
 class Job(msgspec.Struct):
@@ -75,18 +75,18 @@ def read_answer(response: requests.Response) -> ReportFile | Job:
     """What a 200 holds: the report, or the job that makes it, told apart by the content.
 
     Raises:
-        UnreadableError: The body is not JSON, or neither of the two.
+        InvalidResponseError: The body is not JSON, or neither of the two.
         VoiceCallsError: It is a report that is not whole.
     """
     mapped = _keep(response)
     try:
         document = _documents.decode(mapped)
     except msgspec.DecodeError:
-        raise UnreadableError("a body that is not the JSON of a job or a report") from None
+        raise InvalidResponseError("a body that is not the JSON of a job or a report") from None
     if document.entries is msgspec.UNSET:
         job = document.job or Job(document.status)
         if job.status is None:
-            raise UnreadableError("JSON with neither `entries` nor a job's status")
+            raise InvalidResponseError("JSON with neither `entries` nor a job's status")
         return job
     if document.entries is None:
         raise VoiceCallsError("Talkdesk's report has null for `entries`.")
@@ -107,7 +107,7 @@ def _keep(response: requests.Response) -> mmap.mmap:
                 file.write(chunk)
             file.flush()
             if not file.tell():
-                raise UnreadableError("an empty body")
+                raise InvalidResponseError("an empty body")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except requests.RequestException:  # an OSError too, but not the disk's
         raise

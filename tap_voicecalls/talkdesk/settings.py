@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_voicecalls.errors import SettingsError
-from tap_voicecalls.settings import read_name, read_url, require
+from tap_voicecalls.config import read_name, read_url, require
+from tap_voicecalls.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ _DOMAINS = re.compile(r"(my)?talkdesk(id|app)?(ca)?\.(com|eu)")
 
 _SIGNED = "talkdesk_key_id", "talkdesk_private_key"
 #: Any of these says that Talkdesk is wanted; the others have defaults.
-OWN_SETTINGS = (
+ENABLING_SETTINGS = (
     "talkdesk_account",
     "talkdesk_client_id",
     "talkdesk_client_secret",
@@ -157,14 +157,14 @@ def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
     """Checks what is set for Talkdesk.
 
     Raises:
-        SettingsError: Something is missing or malformed; the sentence names it.
+        ConfigError: Something is missing or malformed; the sentence names it.
     """
     api_url = read_url(config, "talkdesk_api_url")
     token_url = read_url(config, "talkdesk_token_url")
     region = str(config["talkdesk_region"]).lower()
     if not (api_url and token_url):
         if region not in REGIONS:
-            raise SettingsError(
+            raise ConfigError(
                 "talkdesk_region must be us, eu or ca; "
                 "for another region set talkdesk_api_url and talkdesk_token_url."
             )
@@ -210,7 +210,7 @@ def _read_key(value: str) -> str:
     try:
         ECAlgorithm(ECAlgorithm.SHA256).prepare_key(pem)
     except Exception:  # noqa: BLE001 - many kinds, and their texts may hold a part of the key
-        raise SettingsError(
+        raise ConfigError(
             "talkdesk_private_key is no EC private key: set it to the PEM, or to the base64 "
             "PKCS#8, that Talkdesk gave with talkdesk_key_id."
         ) from None

@@ -6,21 +6,21 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tap_voicecalls.streams import CallHistoryStream, Portion
-from tap_voicecalls.talkdesk.side_by_side import SideBySide
+from tap_voicecalls.sync.stream import CallStream, Slice
+from tap_voicecalls.talkdesk.concurrency import ConcurrentReports
 from tap_voicecalls.talkdesk.windows import windows
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from datetime import datetime
 
-    from tap_voicecalls.records import Row
+    from tap_voicecalls.sync.conform import Row
 
 #: How far the last window ends before now: Talkdesk refreshes its reports every minute.
 SAFETY_LAG = timedelta(minutes=2)
 
 
-class TalkdeskCalls(CallHistoryStream):
+class TalkdeskCalls(CallStream):
     """Calls, each once it has ended, and again for as long as the lookback reaches."""
 
     vendor = "Talkdesk"
@@ -31,28 +31,30 @@ class TalkdeskCalls(CallHistoryStream):
     _windows_done = 0
     _windows = 0
     _rows_without_end = 0
-    _reports: SideBySide | None = None
+    _reports: ConcurrentReports | None = None
 
     @property
     def lookback(self) -> timedelta:
         """How far the bookmark stays behind the start of the sync."""
         return self.voicecalls.talkdesk_settings.lookback
 
-    def portions(self, start: datetime, end: datetime | None) -> Generator[Portion]:
+    def slices(self, start: datetime, end: datetime | None) -> Generator[Slice]:
         """Reads windows side by side; each report of one is a portion."""
         settings = self.voicecalls.talkdesk_settings
-        stop = self.sync_started.replace(microsecond=0) - SAFETY_LAG
+        stop = self.started_at.replace(microsecond=0) - SAFETY_LAG
         if end is not None:
             stop = min(stop, end)
         self._windows = max(0, -(-(stop - start) // settings.window))
         stopped = Event()
         jobs = self.voicecalls.talkdesk.report_jobs(stopped)
-        self._reports = SideBySide(jobs.reports, jobs=settings.concurrent_jobs, stopped=stopped)
+        self._reports = ConcurrentReports(
+            jobs.reports, jobs=settings.concurrent_jobs, stopped=stopped
+        )
         try:
             for made in self._reports(windows(start, stop, settings.window)):
                 self._windows_done += 1
                 for window, report in made.parts:
-                    yield Portion(self._counted(report.rows()), window.end)
+                    yield Slice(self._counted(report.rows()), window.end)
                 if made.error is not None:
                     raise made.error
         finally:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_voicecalls.times import utc_text
+from tap_voicecalls.timestamps import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Window:
 
     def __str__(self) -> str:
         """The window for people and for logs."""
-        return f"{utc_text(self.start)} to {utc_text(self.end)}"
+        return f"{format_utc(self.start)} to {format_utc(self.end)}"
 
     def halves(self) -> tuple[Window, Window] | None:
         """Two windows that cover this one, cut at a whole day; None for a day or less."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tap_voicecalls.http import Api
+from tap_voicecalls.http.client import ApiClient
 from tap_voicecalls.zendesk.auth import authorize
-from tap_voicecalls.zendesk.budget import RequestBudget
 from tap_voicecalls.zendesk.export import IncrementalExport
+from tap_voicecalls.zendesk.request_budget import RequestBudget
 
 if TYPE_CHECKING:
     from logging import Logger
 
-    from tap_voicecalls.records import ExactRow
-    from tap_voicecalls.times import Clock
+    from tap_voicecalls.sync.conform import ConformingRow
+    from tap_voicecalls.timestamps import Clock
     from tap_voicecalls.zendesk.settings import ZendeskSettings
 
 
@@ -28,33 +28,33 @@ class ZendeskAccount:
         self._url = settings.url
         self._logger = logger
         self.budget = RequestBudget(settings.requests_per_minute, clock)
-        tokens = Api(
+        tokens = ApiClient(
             "Zendesk",
             clock=clock,
             user_agent=user_agent,
             logger=logger,
-            advice=_advice_on_token,
+            hint=_token_hint,
             secrets=settings.secrets,
         )
         self._auth = authorize(settings, tokens)
-        self._api = Api(
+        self._api = ApiClient(
             "Zendesk",
             clock=clock,
             user_agent=user_agent,
             logger=logger,
-            advice=_advice_on_export,
+            hint=_export_hint,
             secrets=settings.secrets,
             turn=self.budget.turn,
         )
 
-    def export(self, resource: str, row: type[ExactRow]) -> IncrementalExport:
+    def export(self, resource: str, row: type[ConformingRow]) -> IncrementalExport:
         """The export of `calls` or of `legs`, with what their rows are decoded with if they fit."""
         return IncrementalExport(
             resource, row, url=self._url, api=self._api, auth=self._auth, logger=self._logger
         )
 
 
-def _advice_on_token(status: int) -> str:
+def _token_hint(status: int) -> str:
     if status == HTTPStatus.NOT_FOUND:
         return "Check zendesk_subdomain."
     return (
@@ -63,7 +63,7 @@ def _advice_on_token(status: int) -> str:
     )
 
 
-def _advice_on_export(status: int) -> str:
+def _export_hint(status: int) -> str:
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return (

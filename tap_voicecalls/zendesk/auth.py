@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import Api, read_json
-from tap_voicecalls.tokens import BearerAuth, Token, read_token
+from tap_voicecalls.http.client import ApiClient, read_json
+from tap_voicecalls.http.oauth import BearerAuth, Token, read_token
 from tap_voicecalls.zendesk.settings import AccessToken, ApiToken, ClientCredentials
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tap_voicecalls.zendesk.settings import ZendeskSettings
 
 #: Seconds to ask a token for; Zendesk grants 300 to 172,800, and a backfill lasts hours.
-TOKEN_SECONDS = 4 * 60 * 60
+TOKEN_LIFETIME = 4 * 60 * 60
 
 
 class _ReadyToken(AuthBase):
@@ -35,7 +35,7 @@ class _ReadyToken(AuthBase):
         return request
 
 
-def authorize(settings: ZendeskSettings, api: Api) -> AuthBase:
+def authorize(settings: ZendeskSettings, api: ApiClient) -> AuthBase:
     """What puts the credentials of the settings on a request.
 
     Args:
@@ -55,7 +55,7 @@ def authorize(settings: ZendeskSettings, api: Api) -> AuthBase:
             return HTTPBasicAuth(f"{email}/token", token)
 
 
-def _ask_token(url: str, client: ClientCredentials, api: Api) -> Token:
+def _ask_token(url: str, client: ClientCredentials, api: ApiClient) -> Token:
     answer = api.send(
         "POST",
         f"{url}/oauth/tokens",
@@ -66,10 +66,10 @@ def _ask_token(url: str, client: ClientCredentials, api: Api) -> Token:
             "client_secret": client.client_secret,
             "scope": client.scope,
             # Zendesk tells a token's end only to those who ask for one.
-            "expires_in": TOKEN_SECONDS,
+            "expires_in": TOKEN_LIFETIME,
         },
     )
-    token = read_token(answer, usual_seconds=TOKEN_SECONDS)
+    token = read_token(answer, usual_seconds=TOKEN_LIFETIME)
     if token is None:
         raise VoiceCallsError(
             "Zendesk answered POST /oauth/tokens without a token. Check zendesk_url."

@@ -16,10 +16,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from tap_voicecalls.errors import RefusedError, VoiceCallsError
-from tap_voicecalls.http import UnreadableError, read_json, same_origin
-from tap_voicecalls.records import ExactRow
-from tap_voicecalls.times import as_utc, is_utc_seconds, parse_time, utc_text
+from tap_voicecalls.errors import FatalApiError, VoiceCallsError
+from tap_voicecalls.http.client import InvalidResponseError, read_json, same_origin
+from tap_voicecalls.sync.conform import ConformingRow
+from tap_voicecalls.timestamps import format_utc, is_utc_seconds, normalize_utc, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     import requests
     from requests.auth import AuthBase
 
-    from tap_voicecalls.http import Api
-    from tap_voicecalls.records import AnyRow
+    from tap_voicecalls.http.client import ApiClient
+    from tap_voicecalls.sync.conform import AnyRow
 
 PATH = "/api/v2/channels/voice/stats/incremental"
 #: Never ask for what is newer than this: Zendesk's other exports refuse a `start_time` that is.
 NEWEST_START = timedelta(seconds=60)
 
-_ROWS = (dict, ExactRow)
+_ROWS = (dict, ConformingRow)
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
@@ -81,7 +81,7 @@ class _Answer:
     def newest(self) -> int | None:
         """The newest `updated_at` of the rows, in seconds since 1970; None without any."""
         newest = max((second for second in self.changed if second), default=None)
-        return None if newest is None else int(parse_time(newest).timestamp())
+        return None if newest is None else int(parse_timestamp(newest).timestamp())
 
     def fresh(self, second: int, written: set[bytes]) -> list[AnyRow]:
         """The rows but for those of a second that were written already.
@@ -117,10 +117,10 @@ class IncrementalExport:
     def __init__(  # noqa: PLR0913
         self,
         resource: str,
-        row: type[ExactRow],
+        row: type[ConformingRow],
         *,
         url: str,
-        api: Api,
+        api: ApiClient,
         auth: AuthBase,
         logger: Logger,
     ) -> None:
@@ -214,7 +214,7 @@ class IncrementalExport:
         """Asks for one page; None where Zendesk calls the start too recent: there is no more."""
         try:
             return self._api.send("GET", url, lambda got: self._read(url, got), auth=self._auth)
-        except RefusedError as error:
+        except FatalApiError as error:
             if error.status in {400, 422} and "toorecent" in error.words.lower().replace(" ", ""):
                 return None
             raise
@@ -223,9 +223,9 @@ class IncrementalExport:
         body = read_json(response, self._exact)
         rows = body.get(self._resource)
         if not isinstance(rows, list) or not all(isinstance(row, _ROWS) for row in rows):
-            raise UnreadableError(f"JSON without the list {self._resource!r}")
+            raise InvalidResponseError(f"JSON without the list {self._resource!r}")
         if any(type(row.get("id")) is not int for row in rows):
-            raise UnreadableError(f"a row of {self._resource} without an id")
+            raise InvalidResponseError(f"a row of {self._resource} without an id")
         if body.get("count") not in (len(rows), None):
             self._warn_once(f"an answer counts {body['count']} rows and holds {len(rows)}")
         end_time = body.get("end_time")
@@ -264,7 +264,7 @@ def second_of(row: AnyRow) -> str | None:
     if is_utc_seconds(changed):  # as nearly always
         return changed
     try:
-        return as_utc(changed)[:19] + "Z"
+        return normalize_utc(changed)[:19] + "Z"
     except ValueError:
         return None
 
@@ -277,4 +277,4 @@ def _digest(row: AnyRow) -> bytes:
 
 
 def _second(second: int) -> str:
-    return utc_text(datetime.fromtimestamp(second, timezone.utc))
+    return format_utc(datetime.fromtimestamp(second, timezone.utc))

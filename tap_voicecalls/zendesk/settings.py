@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_voicecalls.errors import SettingsError
-from tap_voicecalls.settings import read_name, read_url, require
+from tap_voicecalls.config import read_name, read_url, require
+from tap_voicecalls.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ _OAUTH = "zendesk_client_id", "zendesk_client_secret"
 _API_TOKEN = "zendesk_email", "zendesk_api_token"
 _WAYS_IN = (*_OAUTH, "zendesk_access_token", *_API_TOKEN)
 #: Any of these says that Zendesk is wanted; the others have defaults.
-OWN_SETTINGS = ("zendesk_subdomain", "zendesk_url", *_WAYS_IN)
+ENABLING_SETTINGS = ("zendesk_subdomain", "zendesk_url", *_WAYS_IN)
 #: Any of these is enough.
 SETTING_GROUPS = (
     ("zendesk_subdomain", *_OAUTH),
@@ -148,7 +148,7 @@ def read_settings(config: Mapping[str, Any]) -> ZendeskSettings:
     """Checks what is set for Zendesk.
 
     Raises:
-        SettingsError: Something is missing or malformed; the sentence names it.
+        ConfigError: Something is missing or malformed; the sentence names it.
     """
     url = read_url(config, "zendesk_url")
     if url is None:
@@ -179,11 +179,11 @@ def _read_credentials(config: Mapping[str, Any]) -> ClientCredentials | AccessTo
         )
     if token := config.get("zendesk_access_token"):
         if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise SettingsError("zendesk_access_token must be one word, without spaces in it.")
+            raise ConfigError("zendesk_access_token must be one word, without spaces in it.")
         return AccessToken(token)
     if _API_TOKEN[0] in config:
         return ApiToken(config["zendesk_email"], config["zendesk_api_token"])
-    raise SettingsError(
+    raise ConfigError(
         "Zendesk has no credentials: set zendesk_client_id and zendesk_client_secret "
         "(or zendesk_access_token, or zendesk_email and zendesk_api_token)."
     )

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from documents import PROJECT, documents
-from documents.about import Setting
-from documents.marks import between
-from documents.readme import row
+from docgen import PROJECT, documents
+from docgen.about import Setting
+from docgen.marks import between
+from docgen.readme import row
 from tap_voicecalls.tap import SETTINGS
-from tests.running import KEYS
+from tests.harness import KEYS
 
 SNAPSHOTS = PROJECT / "tests/snapshots"
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from threading import Event
 
-    from tap_voicecalls.talkdesk.reports import WindowReports
+    from tap_voicecalls.talkdesk.jobs import WindowReports
     from tap_voicecalls.talkdesk.windows import Window
 
 
-class SideBySide:
+class ConcurrentReports:
     """Reports of windows, several under way at once, handed out in order of time.
 
     No more windows than `jobs` are under way or waiting to be handed out, so that neither memory

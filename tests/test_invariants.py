@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
-from tests.running import NOW, Killed, TravelClock, sync, text
+from tests.harness import NOW, FakeClock, Killed, sync, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ passing_trouble = st.lists(
 
 
 @dataclass
-class Witness:
+class StateInvariantChecker:
     """Watches every message, and what the vendor holds at that moment.
 
     Attributes:
@@ -109,7 +109,7 @@ def test_zendesk_is_read_completely(  # noqa: C901
     kills: list[int],
     data: st.DataObject,
 ) -> None:
-    clock = TravelClock()
+    clock = FakeClock()
     path = f"{PATH}/calls"
     with Sandbox(
         calls=0, page_size=page_size, clock=clock.time, zendesk_requests_per_minute=10
@@ -150,7 +150,7 @@ def test_zendesk_is_read_completely(  # noqa: C901
 
         config = {name: value for name, value in sandbox.config.items() if "talkdesk" not in name}
         config["start_date"] = "2026-01-01T00:00:00Z"
-        witness = Witness(
+        witness = StateInvariantChecker(
             "zendesk_calls",
             "id",
             "updated_at",
@@ -205,7 +205,7 @@ def test_talkdesk_is_read_completely(
     trouble: list[tuple[int, dict[str, Any]]],
     kills: list[int],
 ) -> None:
-    clock = TravelClock()
+    clock = FakeClock()
     with Sandbox(
         calls=0, clock=clock.time, job_seconds=job_seconds, timespan_field=timespan_field
     ) as sandbox:
@@ -228,7 +228,7 @@ def test_talkdesk_is_read_completely(
             "talkdesk_window_days": window_days,
             "talkdesk_concurrent_jobs": jobs,
         }
-        witness = Witness(
+        witness = StateInvariantChecker(
             "talkdesk_calls", "call_id", "end_at", sandbox.talkdesk.calls, lambda _: True, {}
         )
         state: dict[str, Any] | None = None

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http import read_json, same_origin
+from tap_voicecalls.http.client import read_json, same_origin
 from tap_voicecalls.talkdesk.report_file import Job, ReportFile, read_answer
-from tap_voicecalls.times import in_words, utc_text
+from tap_voicecalls.timestamps import format_duration, format_utc
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     import requests
 
-    from tap_voicecalls.http import Api
+    from tap_voicecalls.http.client import ApiClient
+    from tap_voicecalls.http.oauth import BearerAuth
     from tap_voicecalls.talkdesk.windows import Window
-    from tap_voicecalls.tokens import BearerAuth
 
 JOBS = "/data/reports/calls/jobs"
 FILES = "/data/reports/calls/files"
 
 #: Seconds before the first look at a job (most reports take one or two) and at most between two.
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 30.0
+MIN_POLL_INTERVAL = 1.0
+MAX_POLL_INTERVAL = 30.0
 #: For how many seconds a job, or the file of one that is done, may be unknown: it may be too new.
 LONGEST_UNKNOWN = 60.0
 #: How often a fresh URL of the file is asked for before the file counts as lost.
@@ -59,12 +59,12 @@ class JobStatus(Enum):
     DELETED = "deleted"
 
     @property
-    def is_lost(self) -> bool:
+    def is_failed(self) -> bool:
         """Whether the job ended without a file."""
         return self in {JobStatus.FAILED, JobStatus.CANCELED, JobStatus.DELETED}
 
 
-class JobLostError(Exception):
+class JobFailedError(Exception):
     """A job that will give no file."""
 
 
@@ -89,7 +89,7 @@ class ReportJobs:
     """Makes reports of windows."""
 
     def __init__(
-        self, *, url: str, api: Api, auth: BearerAuth, timeout: timedelta, logger: Logger
+        self, *, url: str, api: ApiClient, auth: BearerAuth, timeout: timedelta, logger: Logger
     ) -> None:
         """Takes the way to the API; asks for nothing yet.
 
@@ -123,7 +123,7 @@ class ReportJobs:
         for _ in range(2):
             try:
                 made.parts.append((window, self._report(window)))
-            except JobLostError as error:
+            except JobFailedError as error:
                 lost = error
                 self._logger.warning("Talkdesk: %s.", error)
             else:
@@ -143,14 +143,14 @@ class ReportJobs:
         clock = self._api.clock
         job_id = self._create(window)
         created = clock.monotonic()
-        pause, expired, odd, unknown_since = FIRST_PAUSE, 0, "", math.inf
+        pause, expired, odd, unknown_since = MIN_POLL_INTERVAL, 0, "", math.inf
         while True:
             self._api.wait(pause)
-            pause = min(1.5 * pause, LONGEST_PAUSE)
+            pause = min(1.5 * pause, MAX_POLL_INTERVAL)
             waited = clock.monotonic() - created
             if waited >= self._timeout.total_seconds():
-                raise JobLostError(
-                    f"job {job_id} of {window} was not done after {in_words(waited)} "
+                raise JobFailedError(
+                    f"job {job_id} of {window} was not done after {format_duration(waited)} "
                     f"(talkdesk_job_timeout_seconds)"
                 )
             try:
@@ -158,7 +158,7 @@ class ReportJobs:
             except _ExpiredError as error:
                 expired += 1
                 if expired == FILE_TRIES:
-                    raise JobLostError(
+                    raise JobFailedError(
                         f"the file of job {job_id} of {window} can't be had: {error}"
                     ) from None
                 continue
@@ -167,7 +167,7 @@ class ReportJobs:
             if answer is None:
                 unknown_since = min(unknown_since, waited)
                 if waited - unknown_since >= LONGEST_UNKNOWN:
-                    raise JobLostError(f"job {job_id} of {window} is not known any more")
+                    raise JobFailedError(f"job {job_id} of {window} is not known any more")
                 continue
             unknown_since = math.inf
             status = _status(answer)
@@ -176,8 +176,8 @@ class ReportJobs:
                 self._logger.warning(
                     "Talkdesk: job %s has the unknown status %r; waiting on.", job_id, odd[:40]
                 )
-            elif status is not None and status.is_lost:
-                raise JobLostError(f"job {job_id} of {window} ended as {status.value}")
+            elif status is not None and status.is_failed:
+                raise JobFailedError(f"job {job_id} of {window} ended as {status.value}")
 
     def _look(self, job_id: str) -> ReportFile | Job | None:
         """Where a job has got to: its file, itself, or None where it is not known."""
@@ -194,7 +194,7 @@ class ReportJobs:
             # At the top level: inside `timespan` it would be ignored.
             "timezone": "UTC",
             "format": "json",
-            "timespan": {"from": utc_text(window.start), "to": utc_text(window.end)},
+            "timespan": {"from": format_utc(window.start), "to": format_utc(window.end)},
         }
         answer = self._api.send(
             "POST",

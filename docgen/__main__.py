@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from documents import PROJECT, documents
+from docgen import PROJECT, documents
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ _URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
-def own_words(response: requests.Response, secrets: Iterable[str]) -> str:
+def api_error_message(response: requests.Response, secrets: Iterable[str]) -> str:
     """What an API says in a refusal, from any of the forms that both vendors use.
 
     They are JSON with `error` as a text or an object, OAuth's `error_description`, Talkdesk's

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
 
-from tap_voicecalls.errors import SettingsError
-from tap_voicecalls.times import parse_time
+from tap_voicecalls.errors import ConfigError
+from tap_voicecalls.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,18 +42,18 @@ SETTINGS: tuple[th.Property[Any], ...] = (
 
 
 @dataclass(frozen=True)
-class Span:
+class DateRange:
     """The time to read: from `start`, included, to `end`, left out; None means up to now."""
 
     start: datetime
     end: datetime | None
 
 
-def read_span(config: Mapping[str, Any]) -> Span:
+def read_date_range(config: Mapping[str, Any]) -> DateRange:
     """The time that the settings ask for.
 
     Raises:
-        SettingsError: A time can't be read, or the end is not after the start.
+        ConfigError: A time can't be read, or the end is not after the start.
     """
     start, end = (
         _read_time(name, config[name]) if name in config else None
@@ -62,22 +62,22 @@ def read_span(config: Mapping[str, Any]) -> Span:
     if start is None:
         raise missing_start_date()
     if end is not None and end <= start:
-        raise SettingsError("end_date must be later than start_date, as nothing lies between them.")
-    return Span(start, end)
+        raise ConfigError("end_date must be later than start_date, as nothing lies between them.")
+    return DateRange(start, end)
 
 
-def missing_start_date() -> SettingsError:
+def missing_start_date() -> ConfigError:
     """What to raise without the one setting that has to be there."""
-    return SettingsError(
+    return ConfigError(
         "start_date is missing: set it to the earliest time to read, such as 2026-01-01T00:00:00Z."
     )
 
 
 def _read_time(name: str, value: object) -> datetime:
     try:
-        return parse_time(str(value))
+        return parse_timestamp(str(value))
     except ValueError:
-        raise SettingsError(
+        raise ConfigError(
             f"{name} is {str(value)[:40]!r}, which is no time: write it in RFC 3339, "
             f"such as 2026-01-01T00:00:00Z."
         ) from None
@@ -95,7 +95,7 @@ def read_url(config: Mapping[str, Any], name: str) -> str | None:
     """A base URL from the settings, without a closing slash; None where it is not set.
 
     Raises:
-        SettingsError: It is no URL that credentials may be sent to.
+        ConfigError: It is no URL that credentials may be sent to.
     """
     if name not in config:
         return None
@@ -105,11 +105,11 @@ def read_url(config: Mapping[str, Any], name: str) -> str | None:
     except ValueError:
         host = None
     if not host or url.scheme not in {"http", "https"}:
-        raise SettingsError(f"{name} must be a URL that begins with https://.")
+        raise ConfigError(f"{name} must be a URL that begins with https://.")
     if url.username or url.query or url.fragment:
-        raise SettingsError(f"{name} must be a plain URL, without a user name, `?` or `#`.")
+        raise ConfigError(f"{name} must be a plain URL, without a user name, `?` or `#`.")
     if url.scheme == "http" and not _is_loopback(host):
-        raise SettingsError(
+        raise ConfigError(
             f"{name} must begin with https://, as credentials are sent to it; "
             f"http:// is for this machine alone."
         )
@@ -133,7 +133,7 @@ def read_name(config: Mapping[str, Any], name: str, domains: re.Pattern[str], ex
         example: A host as it should look, for the sentence.
 
     Raises:
-        SettingsError: It holds something else.
+        ConfigError: It holds something else.
     """
     value = str(config[name]).lower()
     host = urlsplit(value if "//" in value else f"//{value}").netloc
@@ -141,7 +141,7 @@ def read_name(config: Mapping[str, Any], name: str, domains: re.Pattern[str], ex
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) or (
         dot and not domains.fullmatch(domain)
     ):
-        raise SettingsError(f"{name} must be the account's name alone, the `acme` of {example}.")
+        raise ConfigError(f"{name} must be the account's name alone, the `acme` of {example}.")
     return label
 
 
@@ -149,9 +149,9 @@ def require(config: Mapping[str, Any], names: tuple[str, ...], why: str) -> None
     """Asks for settings that only make sense together.
 
     Raises:
-        SettingsError: Some of them are missing; the sentence names those.
+        ConfigError: Some of them are missing; the sentence names those.
     """
     missing = [name for name in names if name not in config]
     if missing:
         are = "is" if len(missing) == 1 else "are"
-        raise SettingsError(f"{' and '.join(missing)} {are} missing: {why}.")
+        raise ConfigError(f"{' and '.join(missing)} {are} missing: {why}.")

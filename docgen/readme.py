@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from documents.marks import between
+from docgen.marks import between
 
 if TYPE_CHECKING:
-    from documents.about import About, Setting
+    from docgen.about import About, Setting
 
 BEGIN = "<!-- settings, made by `make docs` -->"
 END = "<!-- end of settings -->"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from documents.marks import between
+from docgen.marks import between
 
 if TYPE_CHECKING:
-    from documents.about import About
+    from docgen.about import About
 
 BEGIN = "# Everything else has a default or an alternative above; made by `make docs`."
 END = "# PostgreSQL, for target-postgres"

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import NODEFAULT
 from msgspec.structs import asdict
 
-from tap_voicecalls.times import UTC_SECONDS, as_utc, is_utc_seconds
+from tap_voicecalls.timestamps import UTC_SECONDS, is_utc_seconds, normalize_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-class ExactRow(msgspec.Struct):
+class ConformingRow(msgspec.Struct):
     """A row in which each column has a value that the record may have as it is.
 
-    It was decoded with the type `RecordShape.exact`, in less than half the time that any other row
+    It was decoded with the type `RecordConformer.exact`, in less than half the time that any other row
     takes on its way to the target.
     """
 
@@ -32,7 +32,7 @@ class ExactRow(msgspec.Struct):
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-AnyRow = Row | ExactRow
+AnyRow = Row | ConformingRow
 
 #: The column for whatever a vendor sends that the schema does not know.
 EXTRA_FIELDS = "extra_fields"
@@ -45,7 +45,7 @@ _UTC_SECONDS = Annotated[str, msgspec.Meta(pattern=rf"^{UTC_SECONDS}\Z")]
 _NOTHING = Annotated[str, msgspec.Meta(pattern="(?!)")]
 
 
-class RecordShape:
+class RecordConformer:
     """What a record of one stream looks like, learned once from its schema."""
 
     def __init__(self, schema: Mapping[str, Any], warn: Callable[[str], None]) -> None:
@@ -62,13 +62,13 @@ class RecordShape:
                 (name, _exact_type(name, column), None if "null" in column["type"] else NODEFAULT)
                 for name, column in columns.items()
             ],
-            bases=(ExactRow,),
+            bases=(ConformingRow,),
             forbid_unknown_fields=True,
             gc=False,
             kw_only=True,
         )
         #: What a row can be decoded with if it knows no other fields, nor values, than the schema.
-        self.exact = cast("type[ExactRow]", exact)
+        self.exact = cast("type[ConformingRow]", exact)
         self._columns = tuple(columns)
         self._known = frozenset(columns) - {EXTRA_FIELDS}
         self._times = tuple(
@@ -87,7 +87,7 @@ class RecordShape:
         Every column is there, null where the vendor sent nothing; times are UTC; an empty text is
         null where the column is not text; what the schema does not know is in `extra_fields`.
         """
-        if rows and isinstance(rows[0], ExactRow):  # and with it all the others
+        if rows and isinstance(rows[0], ConformingRow):  # and with it all the others
             return rows
         return self.conform(cast("Sequence[Row]", rows))
 
@@ -126,7 +126,7 @@ class RecordShape:
             record[name] = None
             return
         try:
-            record[name] = as_utc(value if isinstance(value, str) else repr(value))
+            record[name] = normalize_utc(value if isinstance(value, str) else repr(value))
         except ValueError:
             # A target would refuse the whole record for it: kept, but where anything fits.
             record[name] = None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from sandbox.database import database
-from sandbox.meltano import Meltano
+from demo.database import database
+from demo.meltano import Meltano
 from sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import LiteralString
 
-    from sandbox.database import Database
+    from demo.database import Database
 
 RUN = ("run", "tap-voicecalls", "target-postgres")
 STOP = (signal.SIGINT, signal.SIGTERM)

@@ -12,7 +12,7 @@ from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
 from tap_voicecalls.errors import SyncFailedError
 from tap_voicecalls.tap import TapVoiceCalls
-from tap_voicecalls.times import Clock
+from tap_voicecalls.timestamps import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 KEYS = {"talkdesk_calls": "call_id", "zendesk_calls": "id", "zendesk_legs": "id"}
 
 
-class TravelClock(Clock):
+class FakeClock(Clock):
     """A clock that stands still but for those who sleep: they travel."""
 
     def __init__(self, now: datetime = NOW) -> None:
@@ -131,7 +131,7 @@ def sync(
     """
     output = Output()
     writer: GenericSingerWriter[Any, Any] = _Collector(output, on_message)
-    tap_class = type("TravellingTap", (TapVoiceCalls,), {"clock": clock})
+    tap_class = type("FakeClockTap", (TapVoiceCalls,), {"clock": clock})
     tap: TapVoiceCalls = tap_class(
         config=dict(config),
         state=None if state is None else _copy(state),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sandbox.database import Database
+    from demo.database import Database
     from sandbox.server import Sandbox
 
 PROJECT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from tap_voicecalls.times import Clock
+    from tap_voicecalls.timestamps import Clock
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class BearerAuth(AuthBase):
                 self._good_until = asked_at + self._token.seconds - early
             return self._token.text
 
-    def give_up(self, request: requests.PreparedRequest) -> bool:
+    def invalidate(self, request: requests.PreparedRequest) -> bool:
         """Drops the token that a request carried, so that the next request gets a new one.
 
         Returns:

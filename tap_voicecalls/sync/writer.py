@@ -28,7 +28,7 @@ def abandon_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class OutputLostError(BaseException):
+class OutputClosedError(BaseException):
     """Nothing can be written any more, for the reason that it tells in a sentence.
 
     It is no `Exception`: those are taken for the trouble of one stream, and the next is read.
@@ -116,7 +116,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 said = "The target went away before everything was written: look at its messages."
             else:
                 said = f"The output can't be written: {error.strerror}."
-            raise OutputLostError(said) from None
+            raise OutputClosedError(said) from None
         finally:
             self._is_writing = False
         if self._afterwards is not None:

@@ -12,9 +12,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from sandbox.database import database
+from demo.database import database
+from demo.meltano import PROJECT, Meltano
 from sandbox.history import utc
-from sandbox.meltano import PROJECT, Meltano
 from sandbox.server import Sandbox
 
 PICTURE = PROJECT / "docs" / "calls-per-hour.svg"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
-from tests.running import NOW, TravelClock, sync, text
+from tests.harness import NOW, FakeClock, sync, text
 
 PATHS = ("/oauth/token", "/oauth/tokens", f"{PATH}/calls", JOBS, f"{JOBS}/*", f"{FILES}/*")
 FIELDS = (
@@ -48,7 +48,7 @@ answers = st.builds(
 @example([Fault(f"{JOBS}/*", status=303, headers={"Location": URLS[0]}, times=None)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nonsense_is_told_as_the_vendors(nonsense: list[Fault]) -> None:
-    clock = TravelClock()
+    clock = FakeClock()
     with Sandbox(clock=clock.time, calls=5, days=3, page_size=3) as sandbox:
         sandbox.faults.add(*nonsense)
         since = {"start_date": text(NOW - timedelta(days=5)), "talkdesk_job_timeout_seconds": 100}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_voicecalls.tap import TapVoiceCalls
 
 if TYPE_CHECKING:
-    from documents.about import About
+    from docgen.about import About
 
 
 def snapshots(about: About) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Setting:
 
     @property
     def description(self) -> str:
-        """What it means, in sentences."""
+        """What it means, in messages."""
         return str(self.schema["description"])
 
     @property

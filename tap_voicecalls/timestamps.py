@@ -40,7 +40,7 @@ class Clock:
             interrupt.wait(seconds)
 
 
-def parse_time(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Reads a date or a time as RFC 3339 writes it; without a zone it is UTC.
 
     Raises:
@@ -58,7 +58,7 @@ def parse_time(text: str) -> datetime:
     return datetime.combine(moment.date(), moment.time(), timezone.utc)
 
 
-def utc_text(moment: datetime) -> str:
+def format_utc(moment: datetime) -> str:
     """A moment as text in UTC, cut to whole seconds.
 
     It is the form of every bookmark: of a fixed width, because the SDK compares bookmarks as text.
@@ -66,7 +66,7 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
-def as_utc(text: str) -> str:
+def normalize_utc(text: str) -> str:
     """Rewrites a time to UTC; what the vendors usually send comes back unchanged.
 
     Fractions of a second are kept.
@@ -76,12 +76,12 @@ def as_utc(text: str) -> str:
     """
     if is_utc_seconds(text):
         return text
-    moment = parse_time(text)
+    moment = parse_timestamp(text)
     fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
-    return f"{utc_text(moment)[:-1]}{fraction}Z"
+    return f"{format_utc(moment)[:-1]}{fraction}Z"
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A length of time for people, from seconds: `7 s`, `3 min`, `2 h 5 min`."""
     whole = math.ceil(seconds)
     if whole < 2 * 60:

@@ -19,9 +19,9 @@ from singer_sdk.streams import Stream
 
 from tap_voicecalls import schemas
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.records import RecordShape
-from tap_voicecalls.times import utc_text
-from tap_voicecalls.writer import MessageWriter
+from tap_voicecalls.sync.conform import RecordConformer
+from tap_voicecalls.sync.writer import MessageWriter
+from tap_voicecalls.timestamps import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
 
-    from tap_voicecalls.records import AnyRow
+    from tap_voicecalls.sync.conform import AnyRow
     from tap_voicecalls.tap import TapVoiceCalls
 
 #: Seconds between two lines of progress.
@@ -43,7 +43,7 @@ AT_ONCE = 250
 
 
 @dataclass(frozen=True)
-class Portion:
+class Slice:
     """What a vendor gives at a time: a page, or a window.
 
     Attributes:
@@ -55,7 +55,7 @@ class Portion:
     reached: datetime
 
 
-class CallHistoryStream(Stream, abc.ABC):
+class CallStream(Stream, abc.ABC):
     """An incremental stream whose bookmark says up to where everything has been read.
 
     After each portion is written, the bookmark becomes the point up to which everything has been
@@ -65,7 +65,7 @@ class CallHistoryStream(Stream, abc.ABC):
 
     vendor: ClassVar[str]
     schema = StreamSchema(SchemaDirectory(schemas))
-    # Records are conformed once, by their `RecordShape`. The SDK's way would read the text "false"
+    # Records are conformed once, by their `RecordConformer`. The SDK's way would read the text "false"
     # as true.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -73,7 +73,7 @@ class CallHistoryStream(Stream, abc.ABC):
         """Makes the stream; nothing is asked of the vendor."""
         super().__init__(tap)
         self.voicecalls = tap
-        self.portions_read = 0
+        self.slices_read = 0
         self._rows_read = 0
         self._reached = ""
         self._record_counter: Counter | None = None
@@ -84,7 +84,7 @@ class CallHistoryStream(Stream, abc.ABC):
         """How far the bookmark stays behind the start of the sync."""
 
     @abc.abstractmethod
-    def portions(self, start: datetime, end: datetime | None) -> Generator[Portion]:
+    def slices(self, start: datetime, end: datetime | None) -> Generator[Slice]:
         """Reads from the vendor, in the order of time, from `start` to `end` or up to now.
 
         Raises:
@@ -102,21 +102,21 @@ class CallHistoryStream(Stream, abc.ABC):
             VoiceCallsError: It can't be read.
         """
         now = self.voicecalls.clock.now()
-        with closing(self.portions(now - CHECKED, None)) as portions:
-            next(portions, None)
+        with closing(self.slices(now - CHECKED, None)) as slices:
+            next(slices, None)
 
     @cached_property
-    def sync_started(self) -> datetime:
+    def started_at(self) -> datetime:
         """When the sync of this stream began."""
         return self.voicecalls.clock.now()
 
     @property
-    def newest_bookmark(self) -> datetime:
+    def max_bookmark(self) -> datetime:
         """No bookmark of this run is later: what is newer may still change unseen."""
-        return self.sync_started - self.lookback
+        return self.started_at - self.lookback
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:  # noqa: ARG002
-        """None: the bookmark has a limit of its own, `newest_bookmark`."""
+        """None: the bookmark has a limit of its own, `max_bookmark`."""
         return
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -143,17 +143,17 @@ class CallHistoryStream(Stream, abc.ABC):
             )
 
     def _rows(self, start: datetime, end: datetime | None) -> Iterator[Record]:
-        limit = self.sync_started if end is None else min(self.sync_started, end)
+        limit = self.started_at if end is None else min(self.started_at, end)
         if start >= limit:
             self.logger.warning(
                 "%s: nothing to read, as its bookmark %s is not before %s.",
                 self.name,
-                utc_text(start),
+                format_utc(start),
                 "now" if end is None else "end_date or now",
             )
             return
         told_at = self.voicecalls.clock.monotonic()
-        for portion in self.portions(start, end):
+        for portion in self.slices(start, end):
             if self._writer is None:
                 before = self._rows_read
                 for self._rows_read, row in enumerate(portion.rows, before + 1):
@@ -161,15 +161,15 @@ class CallHistoryStream(Stream, abc.ABC):
             else:
                 self._write_rows(portion.rows, self._writer)
             # Here every row of the portion has been written.
-            self.portions_read += 1
+            self.slices_read += 1
             self._move_bookmark(portion.reached if end is None else min(portion.reached, end))
             if self.voicecalls.clock.monotonic() - told_at >= PROGRESS_EVERY:
                 told_at = self.voicecalls.clock.monotonic()
-                self._tell_progress(portion.reached, start, limit)
-        self._tell_progress(limit, start, limit)
+                self._log_progress(portion.reached, start, limit)
+        self._log_progress(limit, start, limit)
 
     def _move_bookmark(self, reached: datetime) -> None:
-        self._reached = utc_text(min(reached, self.newest_bookmark))
+        self._reached = format_utc(min(reached, self.max_bookmark))
         # With BATCH the rows so far are in no message yet: `get_batches` goes on from here.
         if not self.get_batch_config(self.config):
             self._set_bookmark()
@@ -198,13 +198,13 @@ class CallHistoryStream(Stream, abc.ABC):
             self._set_bookmark()
         self._set_bookmark()
 
-    def _tell_progress(self, reached: datetime, start: datetime, limit: datetime) -> None:
+    def _log_progress(self, reached: datetime, start: datetime, limit: datetime) -> None:
         share = min(1.0, max(0.0, (reached - start) / (limit - start)))
         self.logger.info(
             "%s: %s rows, read up to %s (%d %% of the way), %s.",
             self.name,
             f"{self._rows_read:,}",
-            utc_text(min(reached, limit)),
+            format_utc(min(reached, limit)),
             math.floor(100 * share),
             self.progress(share),
         )
@@ -212,7 +212,7 @@ class CallHistoryStream(Stream, abc.ABC):
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        """Nothing: the SDK's bookmark follows each row, ours the portions.
+        """Nothing: the SDK's bookmark follows each row, ours the slices.
 
         There is no public way to switch the SDK's off.
         """
@@ -247,9 +247,11 @@ class CallHistoryStream(Stream, abc.ABC):
         return self._record_counter
 
     @cached_property
-    def shape(self) -> RecordShape:
+    def shape(self) -> RecordConformer:
         """What the stream's records look like."""
-        return RecordShape(self.schema, lambda said: self.logger.warning("%s: %s", self.name, said))
+        return RecordConformer(
+            self.schema, lambda said: self.logger.warning("%s: %s", self.name, said)
+        )
 
     def post_process(self, row: Record, context: Context | None = None) -> Record:  # noqa: ARG002
         """Makes the record of a row."""

@@ -10,7 +10,7 @@ from pyrate_limiter import Duration, InMemoryBucket, Rate, RateItem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_voicecalls.times import Clock
+    from tap_voicecalls.timestamps import Clock
 
 
 class RequestBudget:

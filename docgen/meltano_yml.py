@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from documents.marks import between
+from docgen.marks import between
 from tap_voicecalls.tap import SETTING_GROUPS
 
 if TYPE_CHECKING:
-    from documents.about import About, Setting
+    from docgen.about import About, Setting
 
 BEGIN = "      # What the tap tells of itself, made by `make docs`:"
 END = "      # End of what `make docs` makes."

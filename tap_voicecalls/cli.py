@@ -1,4 +1,4 @@
-"""The command line: the SDK's, ending in sentences instead of tracebacks."""
+"""The command line: the SDK's, ending in messages instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_voicecalls.errors import SettingsError, SyncFailedError, VoiceCallsError
-from tap_voicecalls.writer import OutputLostError
+from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
+from tap_voicecalls.sync.writer import OutputClosedError
 
 if TYPE_CHECKING:
     import click
@@ -25,7 +25,7 @@ class VoiceCallsCommand(SingerCommand):
         """
         try:
             return super().invoke(ctx)
-        except OutputLostError as error:
+        except OutputClosedError as error:
             raise VoiceCallsError(
                 f"{error} The next run goes on from the last state that was saved."
             ) from None
@@ -34,8 +34,8 @@ class VoiceCallsCommand(SingerCommand):
         """Runs the command and exits: with 1 where something failed."""
         try:
             return super().main(*args, **kwargs)
-        except SettingsError as error:
-            said = error.sentences
+        except ConfigError as error:
+            said = error.messages
         except SyncFailedError as error:
             said = tuple(f"{stream}: {sentence}" for stream, sentence in error.failures.items())
         except VoiceCallsError as error:
@@ -43,8 +43,8 @@ class VoiceCallsCommand(SingerCommand):
         except Exception as error:
             self.logger.debug("What went wrong:", exc_info=True)
             what = str(error).partition("\n")[0].rstrip(".") or "no more is known"
-            advice = "Check the settings, the catalog and the state file; to report it, run with"
-            said = (f"{type(error).__name__}: {what}. {advice} TAP_VOICECALLS_LOGLEVEL=DEBUG.",)
+            hint = "Check the settings, the catalog and the state file; to report it, run with"
+            said = (f"{type(error).__name__}: {what}. {hint} TAP_VOICECALLS_LOGLEVEL=DEBUG.",)
         for sentence in said:
             self.logger.error(sentence)
         sys.exit(1)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from documents.meltano_yml import setting_definition
+from docgen.meltano_yml import setting_definition
 from tap_voicecalls.tap import SETTING_GROUPS
 
 if TYPE_CHECKING:
-    from documents.about import About
+    from docgen.about import About
 
 #: There is no public repository yet, and this leads nowhere: put its URL here, and its owner as
 #: the variant, before the definition goes to the Hub.
@@ -20,7 +20,7 @@ VARIANT = "unpublished"
 
 HEAD = f"""\
 # Made by `make docs`. It belongs into github.com/meltano/hub, as
-# _data/meltano/extractors/tap-voicecalls/{VARIANT}.yml, once documents/hub.py has the repository.
+# _data/meltano/extractors/tap-voicecalls/{VARIANT}.yml, once docgen/hub.py has the repository.
 """
 
 

@@ -16,10 +16,10 @@ import backoff
 import msgspec
 import requests
 
-from tap_voicecalls.errors import RefusedError, VoiceCallsError
-from tap_voicecalls.refusals import own_words
-from tap_voicecalls.times import in_words
-from tap_voicecalls.tokens import BearerAuth
+from tap_voicecalls.errors import FatalApiError, VoiceCallsError
+from tap_voicecalls.http.error_messages import api_error_message
+from tap_voicecalls.http.oauth import BearerAuth
+from tap_voicecalls.timestamps import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
-    from tap_voicecalls.times import Clock
+    from tap_voicecalls.timestamps import Clock
 
 T = TypeVar("T")
 
 #: Seconds to connect, and between two pieces of an answer.
 TIMEOUT = (10.0, 120.0)
 #: For how many seconds a request is tried again when it meets a quota that others may be using up.
-QUOTA_PATIENCE = 30 * 60.0
+QUOTA_RETRY_TIMEOUT = 30 * 60.0
 #: For how many seconds it is tried again for any other trouble.
-TROUBLE_PATIENCE = 5 * 60.0
+RETRY_TIMEOUT = 5 * 60.0
 #: No single wait is longer, whatever `Retry-After` says.
-LONGEST_WAIT = 10 * 60.0
+MAX_WAIT = 10 * 60.0
 #: How long to wait on a 429 that does not say; both vendors count by the minute.
-WAIT_FOR_QUOTA = 60.0
+QUOTA_WAIT = 60.0
 
 #: Bytes of an answer that are read at once; requests' own 10 KB cost more than what they hold.
 CHUNK = 1024 * 1024
@@ -48,20 +48,20 @@ CHUNK = 1024 * 1024
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class UnreadableError(Exception):
+class InvalidResponseError(Exception):
     """An answer whose body is not what it should be; worth asking for again."""
 
 
-class _PassingError(Exception):
+class RetriableApiError(Exception):
     """Trouble that may pass: a request that failed in a way that is tried again."""
 
     def __init__(self, sentence: str, *, wait: float | None = None, quota: bool = False) -> None:
         super().__init__(sentence)
         self.wait = wait
-        self.patience = QUOTA_PATIENCE if quota else TROUBLE_PATIENCE
+        self.patience = QUOTA_RETRY_TIMEOUT if quota else RETRY_TIMEOUT
 
 
-class Api:
+class ApiClient:
     """One vendor's API over HTTP."""
 
     def __init__(  # noqa: PLR0913
@@ -71,7 +71,7 @@ class Api:
         clock: Clock,
         user_agent: str,
         logger: logging.Logger,
-        advice: Callable[[int], str],
+        hint: Callable[[int], str],
         secrets: Iterable[str] = (),
         turn: Callable[[], AbstractContextManager[object]] = nullcontext,
         stopped: threading.Event | None = None,
@@ -79,11 +79,11 @@ class Api:
         """Opens nothing yet.
 
         Args:
-            vendor: The vendor's name, for sentences.
+            vendor: The vendor's name, for messages.
             clock: What waits.
             user_agent: Sent with every request.
             logger: Takes a line for each wait.
-            advice: What to do about an HTTP status that is not tried again, as a sentence.
+            hint: What to do about an HTTP status that is not tried again, as a sentence.
             secrets: Texts that no sentence may show.
             turn: A request is sent inside this context; it may wait for the request's turn.
             stopped: Ends every wait, and the request that waits, when it is set.
@@ -94,7 +94,7 @@ class Api:
         self.vendor = vendor
         self.clock = clock
         self.logger = logger
-        self._advice = advice
+        self._advice = hint
         self._secrets = tuple(secret for secret in secrets if secret)
         self._turn = turn
         self._stopped = stopped or threading.Event()
@@ -120,7 +120,7 @@ class Api:
         Args:
             method: The HTTP method.
             url: The whole URL.
-            read: Makes of an answer what is wanted; it may raise `UnreadableError`.
+            read: Makes of an answer what is wanted; it may raise `InvalidResponseError`.
             auth: The credentials; without, none are sent.
             accept: The statuses that `read` takes.
             new_token_on: The statuses on which one new token is tried, if `auth` can make one.
@@ -128,7 +128,7 @@ class Api:
             form: A body to send as a form.
 
         Raises:
-            RefusedError: The API refused.
+            FatalApiError: The API refused.
             VoiceCallsError: The trouble did not pass.
         """
         what = f"{method} {urlsplit(url).path}"
@@ -157,21 +157,21 @@ class Api:
                         return read(response)
                     if status in new_token_on and not token_was_new:
                         assert isinstance(auth, BearerAuth)  # noqa: S101 - for the type checker
-                        token_was_new = auth.give_up(response.request)
+                        token_was_new = auth.invalidate(response.request)
                         continue
                     raise self._refusal(response, what)
-            except _PassingError as error:
+            except RetriableApiError as error:
                 passing = error
-            except UnreadableError as error:
-                passing = _PassingError(f"{self.vendor} answered {what} with {error}")
+            except InvalidResponseError as error:
+                passing = RetriableApiError(f"{self.vendor} answered {what} with {error}")
             except requests.RequestException as error:
                 passing = self._trouble(error, url, what)
             except ValueError:  # requests looks where a redirect leads to, though it follows none
-                passing = _PassingError(
+                passing = RetriableApiError(
                     f"{self.vendor} answered {what} with a redirect to what is no URL"
                 )
             if self.clock.monotonic() - started >= passing.patience:
-                waited = in_words(self.clock.monotonic() - started)
+                waited = format_duration(self.clock.monotonic() - started)
                 raise VoiceCallsError(
                     f"{passing}; it was tried again for {waited} without success. "
                     f"Run the tap again later: it goes on from its last bookmark."
@@ -179,7 +179,7 @@ class Api:
             wait = passing.wait
             if wait is None:
                 wait = backoff.full_jitter(next(pauses))
-            self.logger.warning("%s; trying again in %s.", passing, in_words(wait))
+            self.logger.warning("%s; trying again in %s.", passing, format_duration(wait))
             self.wait(wait)
 
     def wait(self, seconds: float) -> None:
@@ -196,28 +196,28 @@ class Api:
         """What to raise for an answer with a status that was not hoped for."""
         status = response.status_code
         sent = response.request.headers.get("Authorization", "").split()[1:]
-        words = own_words(response, secrets=(*self._secrets, *sent))
+        words = api_error_message(response, secrets=(*self._secrets, *sent))
         said = f'{status} "{words}"' if words else f"{status}"
         if trace := response.headers.get("platform-tid"):
             said += f" (platform-tid {trace[:80]}, for Talkdesk's support)"
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait = retry_after(response, self.clock.now()) or WAIT_FOR_QUOTA
-            return _PassingError(
+            wait = retry_after(response, self.clock.now()) or QUOTA_WAIT
+            return RetriableApiError(
                 f"{self.vendor} allows no more requests just now, {said}", wait=wait, quota=True
             )
         sentence = f"{self.vendor} answered {what} with {said}"
         if status == HTTPStatus.CONFLICT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _PassingError(sentence, wait=retry_after(response, self.clock.now()))
+            return RetriableApiError(sentence, wait=retry_after(response, self.clock.now()))
         if 300 <= status < 400:  # noqa: PLR2004 - a redirect
             target = _origin(response.headers.get("Location", ""))[1] or "another place"
-            advice = (
+            hint = (
                 f"It redirects to {target[:80]}: check the account's name or URL in the settings."
             )
         else:
-            advice = self._advice(status)
-        return RefusedError(f"{sentence}. {advice}", status=status, words=words)
+            hint = self._advice(status)
+        return FatalApiError(f"{sentence}. {hint}", status=status, words=words)
 
-    def _trouble(self, error: requests.RequestException, url: str, what: str) -> _PassingError:
+    def _trouble(self, error: requests.RequestException, url: str, what: str) -> RetriableApiError:
         """What passes of the trouble that `requests` had; the texts of its errors hold URLs.
 
         Raises:
@@ -230,14 +230,14 @@ class Api:
                 f"name and REQUESTS_CA_BUNDLE; a suspended account shows itself like this too."
             ) from None
         if isinstance(error, requests.Timeout):
-            return _PassingError(f"{self.vendor}: {host} did not answer {what} in time")
+            return RetriableApiError(f"{self.vendor}: {host} did not answer {what} in time")
         if isinstance(
             error,
             requests.ConnectionError
             | requests.exceptions.ChunkedEncodingError
             | requests.exceptions.ContentDecodingError,
         ):
-            return _PassingError(f"{self.vendor}: the connection to {host} broke during {what}")
+            return RetriableApiError(f"{self.vendor}: the connection to {host} broke during {what}")
         raise VoiceCallsError(
             f"{self.vendor}: {what} can't be sent to {host} ({type(error).__name__}). "
             f"Check the vendor's settings, and HTTPS_PROXY if it is set."
@@ -254,7 +254,7 @@ def read_json(
         exact: Decodes it if it can; where it can't, the object holds what JSON knows and no more.
 
     Raises:
-        UnreadableError: The body is no JSON object.
+        InvalidResponseError: The body is no JSON object.
     """
     content = b"".join(response.iter_content(CHUNK))
     try:
@@ -264,9 +264,9 @@ def read_json(
         # Decimal keeps a number such as 1.10 or one with 20 digits as it is.
         body = _DECODER.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise UnreadableError("a body that is not JSON") from None
+        raise InvalidResponseError("a body that is not JSON") from None
     if not isinstance(body, dict):
-        raise UnreadableError("JSON that is not an object")
+        raise InvalidResponseError("JSON that is not an object")
     return body
 
 
@@ -285,7 +285,7 @@ def retry_after(response: requests.Response, now: datetime) -> float | None:
             return None
     if not math.isfinite(seconds) or seconds <= 0:
         return None
-    return min(seconds, LONGEST_WAIT)
+    return min(seconds, MAX_WAIT)
 
 
 def same_origin(url: str, other: str) -> bool:

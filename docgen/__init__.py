@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from documents.about import about
-from documents.env_example import env_example
-from documents.hub import hub
-from documents.meltano_yml import meltano_yml
-from documents.readme import readme
-from documents.snapshots import snapshots
+from docgen.about import about
+from docgen.env_example import env_example
+from docgen.hub import hub
+from docgen.meltano_yml import meltano_yml
+from docgen.readme import readme
+from docgen.snapshots import snapshots
 
 PROJECT = Path(__file__).parents[1]
 

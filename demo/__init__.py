@@ -1,0 +1,1 @@
+"""A demo against the sandbox: `make demo` and `make picture`."""

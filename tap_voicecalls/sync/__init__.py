@@ -1,0 +1,1 @@
+"""From vendor rows to Singer messages."""
