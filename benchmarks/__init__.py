@@ -1,1 +1,1 @@
-"""What the tap costs, beside the floor that no tap gets under: `python -m benchmarks`."""
+"""The cost of the tap compared with the minimum for any tap: `make bench`."""

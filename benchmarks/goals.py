@@ -1,4 +1,4 @@
-"""Goals, and how near the tap comes to them."""
+"""Performance goals and measured results."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEAD = ("what", "goal", "figure", "ratio", "")
+_HEADER = ("measurement", "goal", "result", "ratio", "")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A goal and what was measured.
+    """A goal and its measured result.
 
     Attributes:
-        what: What was measured.
-        goal: What is to be reached.
-        figure: What was reached, and what it is compared with.
-        ratio: The one by the other, where that is the goal.
+        name: The name of the measurement.
+        goal: The goal.
+        result: The measured value, and the baseline if there is one.
+        ratio: The measured value divided by the baseline.
         met: Whether the goal is met.
     """
 
-    what: str
+    name: str
     goal: str
-    figure: str
+    result: str
     ratio: str
     met: bool
 
 
-def at_most(what: str, most: float, spent: float, floor: float, unit: str) -> Outcome:
-    """The outcome of a goal that is so many times a floor.
+def at_most(name: str, limit: float, measured: float, baseline: float, unit: str) -> Outcome:
+    """Return the outcome of a goal relative to a baseline.
 
     Args:
-        what: What was measured.
-        most: How many times the floor it may be.
-        spent: What was measured of the tap.
-        floor: What it is compared with.
-        unit: The unit of both.
+        name: The name of the measurement.
+        limit: The maximum ratio of the measured value to the baseline.
+        measured: The measured value of the tap.
+        baseline: The value to compare with.
+        unit: The unit of both values.
     """
     return Outcome(
-        what,
-        f"at most {most:g} x",
-        f"{spent:.2f} / {floor:.2f} {unit}",
-        f"{spent / floor:.2f} x",
-        spent <= most * floor,
+        name,
+        f"at most {limit:g} x",
+        f"{measured:.2f} / {baseline:.2f} {unit}",
+        f"{measured / baseline:.2f} x",
+        measured <= limit * baseline,
     )
 
 
-def below(what: str, most: float, spent: float, unit: str) -> Outcome:
-    """The outcome of a goal that has a bound of its own."""
-    return Outcome(what, f"below {most:g} {unit}", f"{spent:.1f} {unit}", "", spent < most)
+def below(name: str, limit: float, measured: float, unit: str) -> Outcome:
+    """Return the outcome of a goal with an absolute limit."""
+    return Outcome(name, f"below {limit:g} {unit}", f"{measured:.1f} {unit}", "", measured < limit)
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """The outcomes for people."""
-    rows = [_HEAD] + [(*astuple(row)[:-1], "met" if row.met else "MISSED") for row in outcomes]
+def format_table(outcomes: Sequence[Outcome]) -> str:
+    """Return the outcomes as a text table."""
+    rows = [_HEADER] + [(*astuple(row)[:-1], "met" if row.met else "MISSED") for row in outcomes]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,4 +1,4 @@
-"""Runs a command in a process of its own, and tells what that took."""
+"""Run commands as separate processes and measure their CPU time, wall time and memory."""
 
 from __future__ import annotations
 
@@ -18,107 +18,114 @@ if TYPE_CHECKING:
 
 TAP = str(Path(sys.executable).with_name("tap-voicecalls"))
 
-#: What Python is run with everywhere: its output buffered, its modules compiled once.
+#: Without the variables that slow Python down: unbuffered output and no bytecode cache.
 _ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
     if name not in {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 }
-#: Seconds between two looks at a process's memory.
-_LOOK_EVERY = 0.05
-_PRIVATE = re.compile(r"^Pss_Anon:\s+(\d+) kB", re.MULTILINE)
+#: Seconds between two samples of the memory of a process.
+_SAMPLE_INTERVAL = 0.05
+_PSS_ANON = re.compile(r"^Pss_Anon:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took.
+    """The measurements of one run.
 
     Attributes:
-        cpu: Seconds of CPU, user and system, of the whole process from start to end.
-        wall: Seconds by the clock on the wall.
-        private: The most private memory seen, in MB (PSS less what files back); 0 if not looked at.
-        rows: How many lines of the output are records.
+        cpu: CPU time of the process, user and system, in seconds.
+        wall: Wall time in seconds.
+        peak_memory: Peak private memory in MB (anonymous PSS); 0 if not sampled.
+        records: The number of RECORD messages in the output.
     """
 
     cpu: float
     wall: float
-    private: float
-    rows: int
+    peak_memory: float
+    records: int
 
 
 def run(command: Sequence[str], *, watch_memory: bool = False) -> Run:
-    """Runs a command with its output going to a file.
+    """Run a command and measure it. Its output goes to a file.
 
     Args:
         command: The program and its arguments.
-        watch_memory: Whether to look at its memory, which takes a little of its speed.
+        watch_memory: Whether to sample its memory, which slows it down a little.
 
     Raises:
-        RuntimeError: It failed; the last of what it said is told.
+        RuntimeError: The command failed; the message ends with its log.
     """
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as said:
-        began, private = time.monotonic(), 0.0
-        process = subprocess.Popen(command, stdout=output, stderr=said, env=_ENVIRONMENT)  # noqa: S603 - ours
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
+        started_at, peak_memory = time.monotonic(), 0.0
+        process = subprocess.Popen(command, stdout=output, stderr=log, env=_ENVIRONMENT)  # noqa: S603
         while watch_memory and not os.waitid(
             os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
         ):
-            private = max(private, _private_memory(process.pid))
-            time.sleep(_LOOK_EVERY)
+            peak_memory = max(peak_memory, _private_memory(process.pid))
+            time.sleep(_SAMPLE_INTERVAL)
         _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - began
+        wall = time.monotonic() - started_at
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            told = said.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{told}")
+            log.seek(0)
+            tail = log.read().decode(errors="replace")[-2000:]
+            raise RuntimeError(
+                f"{' '.join(command)} failed with exit code {process.returncode}:\n{tail}"
+            )
         output.seek(0)
-        rows = sum(b'"type":"RECORD"' in line for line in output)
-    return Run(usage.ru_utime + usage.ru_stime, wall, private, rows)
+        records = sum(b'"type":"RECORD"' in line for line in output)
+    return Run(usage.ru_utime + usage.ru_stime, wall, peak_memory, records)
 
 
-def run_in_turn(
-    commands: Sequence[Sequence[str]], runs: int, *, watch_memory: bool = False
+def run_alternately(
+    commands: Sequence[Sequence[str]], rounds: int, *, watch_memory: bool = False
 ) -> list[Run]:
-    """Runs commands one after the other, several times around: what the machine does hits all.
+    """Run each command once per round, so that other load on the machine affects all of them.
 
     Args:
         commands: The commands.
-        runs: How many times around.
-        watch_memory: Whether to look at their memory.
+        rounds: The number of rounds.
+        watch_memory: Whether to sample their memory.
 
     Returns:
         The medians of each command.
     """
-    rounds = [
-        [run(command, watch_memory=watch_memory) for command in commands] for _ in range(runs)
+    runs = [
+        [run(command, watch_memory=watch_memory) for command in commands] for _ in range(rounds)
     ]
-    return [_median(ran) for ran in zip(*rounds, strict=True)]
+    return [_median(runs_of_command) for runs_of_command in zip(*runs, strict=True)]
 
 
-def check_rows(what: str, ran: Run, rows: int) -> None:
-    """Makes sure that a run wrote the rows it was to write, or its cost means nothing.
+def check_records(name: str, result: Run, expected: int) -> None:
+    """Check that a run wrote the expected records, within 1 %.
+
+    Args:
+        name: The subject of the error message.
+        result: The run.
+        expected: The number of records.
 
     Raises:
-        RuntimeError: It wrote more than a hundredth more or less than these.
+        RuntimeError: It wrote too many or too few records, so its cost means nothing.
     """
-    if abs(ran.rows - rows) > rows / 100:
-        raise RuntimeError(f"{what} wrote {ran.rows:,} rows instead of {rows:,}.")
+    if abs(result.records - expected) > expected / 100:
+        raise RuntimeError(f"{name} wrote {result.records:,} records instead of {expected:,}.")
 
 
 def _median(runs: Sequence[Run]) -> Run:
     return Run(
-        cpu=median(ran.cpu for ran in runs),
-        wall=median(ran.wall for ran in runs),
-        private=median(ran.private for ran in runs),
-        rows=min(ran.rows for ran in runs),
+        cpu=median(each.cpu for each in runs),
+        wall=median(each.wall for each in runs),
+        peak_memory=median(each.peak_memory for each in runs),
+        records=min(each.records for each in runs),
     )
 
 
 def _private_memory(pid: int) -> float:
-    """MB of a process that no file backs; Linux alone tells."""
+    """Return the memory of a process that no file backs, in MB. Linux only."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    except OSError:  # it has just ended
+    except OSError:  # the process has just exited
         return 0.0
-    found = _PRIVATE.search(text)
+    found = _PSS_ANON.search(text)
     return int(found[1]) * 1024 / 1e6 if found else 0.0

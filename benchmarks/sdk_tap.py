@@ -1,7 +1,7 @@
-"""The same stream as a tap on the SDK's defaults has it: `python -m benchmarks.sdk_tap`.
+"""The stream `zendesk_calls` in a tap with the SDK's defaults: `python -m benchmarks.sdk_tap`.
 
-It has the schema of the tap's `zendesk_calls`, and everything else as the SDK's documentation
-("RESTStream", "BaseHATEOASPaginator") shows it.
+The schema is the same; everything else follows the SDK's documentation ("RESTStream",
+"BaseHATEOASPaginator").
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _NextPages(BaseHATEOASPaginator):
 
 
 class DefaultCalls(RESTStream["ParseResult"]):
-    """Calls of Zendesk's."""
+    """Zendesk calls."""
 
     name = "zendesk_calls"
     path = "/api/v2/channels/voice/stats/incremental/calls"
@@ -48,17 +48,17 @@ class DefaultCalls(RESTStream["ParseResult"]):
 
     @property
     def authenticator(self) -> BearerTokenAuthenticator:
-        """A ready token."""
+        """Bearer authentication with an access token."""
         return BearerTokenAuthenticator(token=self.config["zendesk_access_token"])
 
     def get_new_paginator(self) -> _NextPages:
-        """Follows `next_page`."""
+        """Return a paginator that follows `next_page`."""
         return _NextPages()
 
     def get_url_params(
         self, context: Context | None, next_page_token: ParseResult | None
     ) -> dict[str, Any]:
-        """The start of the sync, then whatever `next_page` says."""
+        """Return the query of the first page, then that of `next_page`."""
         if next_page_token is not None:
             return dict(parse_qsl(next_page_token.query))
         start = self.get_starting_timestamp(context)
@@ -67,7 +67,7 @@ class DefaultCalls(RESTStream["ParseResult"]):
 
 
 class DefaultTap(Tap):
-    """A tap of one stream."""
+    """A tap with one stream."""
 
     name = "tap-sdk-defaults"
     config_jsonschema = th.PropertiesList(
@@ -77,7 +77,7 @@ class DefaultTap(Tap):
     ).to_dict()
 
     def discover_streams(self) -> list[Stream]:
-        """The stream."""
+        """Return the stream."""
         return [DefaultCalls(self)]
 
 

@@ -1,4 +1,4 @@
-"""Both vendors in a process of their own, so that what they cost is not counted as the tap's."""
+"""The fake vendors in a separate process, so that their CPU time is not measured."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from sandbox import Sandbox
-from sandbox.history import HistoryMaker, utc
+from sandbox.history import HistoryGenerator, format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How far back the calls reach: within the month that one report job of Talkdesk's may cover, and
-#: as easily cut into 24 windows.
+#: The length of the history: less than the month that a Talkdesk report job can cover, and easy to
+#: split into windows.
 DAYS = 24
-#: How far before now they end: behind every lookback of an hour or less.
-QUIET = timedelta(hours=2)
+#: The end of the history before the current time, longer than any lookback of up to an hour.
+GAP = timedelta(hours=2)
 
 
 @contextmanager
-def serving(**options: float) -> Iterator[dict[str, Any]]:
-    """Serves both vendors for as long as the context lasts.
+def serve(**options: float) -> Iterator[dict[str, Any]]:
+    """Serve both vendors until the context exits.
 
     Args:
         options: The options of `python -m benchmarks.server`, by name.
 
     Yields:
-        Settings of the tap that read the calls: from `start_date` up to `end_date`.
+        Tap settings to sync the calls, with `start_date` and `end_date`.
     """
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    with subprocess.Popen(  # noqa: S603 - ourselves
+    with subprocess.Popen(  # noqa: S603 - this module
         [sys.executable, "-m", "benchmarks.server", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -43,43 +43,53 @@ def serving(**options: float) -> Iterator[dict[str, Any]]:
         assert process.stdout is not None  # noqa: S101 - a pipe
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError("The sandbox did not start.")
+            raise RuntimeError("The sandbox failed to start.")
         yield json.loads(line)
-        # Leaving closes its stdin, which ends it.
+        # On exit, `Popen` closes stdin, which stops the process.
 
 
 def main() -> None:
-    """Serves calls that are spread evenly over the time, until stdin ends."""
+    """Serve evenly spread calls until stdin is closed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
     parser.add_argument("--zendesk-calls", type=int, default=0)
     parser.add_argument("--talkdesk-calls", type=int, default=0)
-    parser.add_argument("--page-size", type=int, default=1000, help="rows of a Zendesk page")
-    parser.add_argument("--requests-per-minute", type=int, help="Zendesk's quota; without: none")
-    parser.add_argument("--job-seconds", type=float, default=0, help="how long a report job takes")
+    parser.add_argument("--page-size", type=int, default=1000, help="rows per Zendesk page")
+    parser.add_argument(
+        "--unknown-fields",
+        type=int,
+        default=0,
+        help="fields per Zendesk call that are not in the schema",
+    )
+    parser.add_argument(
+        "--requests-per-minute", type=int, help="Zendesk's rate limit; default none"
+    )
+    parser.add_argument("--job-seconds", type=float, default=0, help="duration of a report job")
     options = parser.parse_args()
 
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    end = now - QUIET
+    end = now - GAP
     start = end - timedelta(days=DAYS)
-    maker = HistoryMaker(seed=1)
+    generator = HistoryGenerator(seed=1)
+    unknown = {f"unknown_field_{number}": "value" for number in range(options.unknown_fields)}
     sandbox = Sandbox(
         calls=0,
         page_size=options.page_size,
         zendesk_requests_per_minute=options.requests_per_minute,
         job_seconds=options.job_seconds,
     )
-    for moment in _spread(options.zendesk_calls, start, end):
-        sandbox.zendesk.put_call(maker.zendesk_call(moment) | {"updated_at": utc(moment)})
-    # An hour less: a call belongs to the time in which it ends.
-    for moment in _spread(options.talkdesk_calls, start, end - timedelta(hours=1)):
-        sandbox.talkdesk.put_call(maker.talkdesk_call(moment))
+    for at in _evenly_spaced(options.zendesk_calls, start, end):
+        call = generator.zendesk_call(at) | {"updated_at": format_utc(at)} | unknown
+        sandbox.zendesk.put_call(call)
+    # Talkdesk's reports select calls by their end, which is within the hour after their start.
+    for at in _evenly_spaced(options.talkdesk_calls, start, end - timedelta(hours=1)):
+        sandbox.talkdesk.put_call(generator.talkdesk_call(at))
     with sandbox:
-        span = {"start_date": utc(start), "end_date": utc(end)}
-        print(json.dumps(sandbox.config | span), flush=True)  # noqa: T201 - its output
+        date_range = {"start_date": format_utc(start), "end_date": format_utc(end)}
+        print(json.dumps(sandbox.config | date_range), flush=True)  # noqa: T201 - program output
         sys.stdin.read()
 
 
-def _spread(count: int, start: datetime, end: datetime) -> Iterator[datetime]:
+def _evenly_spaced(count: int, start: datetime, end: datetime) -> Iterator[datetime]:
     for index in range(count):
         yield start + (end - start) * index / count
 

@@ -1,4 +1,4 @@
-"""How long the tap takes to start."""
+"""Startup time of the tap."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.goals import at_most
-from benchmarks.measure import TAP, run_in_turn
+from benchmarks.measure import TAP, run_alternately
 
 if TYPE_CHECKING:
     from benchmarks.goals import Outcome
 
-#: A start is over so soon that a few tell nothing.
-FEWEST_RUNS = 7
+#: A startup is so short that a few runs vary too much.
+MIN_RUNS = 7
 
 
-def start(runs: int) -> Outcome:
-    """Time of `tap-voicecalls --version`, beside that of importing the SDK."""
+def startup(runs: int) -> Outcome:
+    """Measure `tap-voicecalls --version` compared with importing the SDK."""
     commands = ((TAP, "--version"), (sys.executable, "-c", "import singer_sdk"))
-    tap, sdk = run_in_turn(commands, max(runs, FEWEST_RUNS))
-    what = "start, --version beside `import singer_sdk`"
-    return at_most(what, 1.3, tap.wall, sdk.wall, "s")
+    tap, sdk = run_alternately(commands, max(runs, MIN_RUNS))
+    name = "startup, --version compared with `import singer_sdk`"
+    return at_most(name, 1.3, tap.wall, sdk.wall, "s")

@@ -1,7 +1,7 @@
-"""The least that one report of Talkdesk's takes: token, job, file, decode, encode each row.
+"""The floor of a Talkdesk report: get a token, run a job, decode the file, encode each row.
 
-Runs as `python -m benchmarks.talkdesk_floor CONFIG` and writes RECORD lines to stdout. It holds
-the whole report in memory, which the tap may not.
+Run it as `python -m benchmarks.talkdesk_floor CONFIG`. It writes RECORD messages to stdout. Unlike
+the tap, it holds the whole report in memory.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _REPORTS = "/data/reports/calls"
 
 
 def main(config: dict[str, Any]) -> None:
-    """Has one report made, from `start_date` to `end_date`."""
+    """Run one report from `start_date` to `end_date` and write its rows."""
     encoder = msgspec.json.Encoder()
     write = sys.stdout.buffer.write
-    for row in msgspec.json.decode(_report(config))["entries"]:
+    for row in msgspec.json.decode(_fetch_report(config))["entries"]:
         message = {"type": "RECORD", "stream": "talkdesk_calls", "record": row}
         write(encoder.encode(message) + b"\n")
 
 
-def _report(config: dict[str, Any]) -> bytes:
+def _fetch_report(config: dict[str, Any]) -> bytes:
     token = requests.post(
         config["talkdesk_token_url"],
         auth=(config["talkdesk_client_id"], config["talkdesk_client_secret"]),
@@ -37,7 +37,7 @@ def _report(config: dict[str, Any]) -> bytes:
     url = config["talkdesk_api_url"]
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
-        job = session.post(
+        job_id = session.post(
             f"{url}{_REPORTS}/jobs",
             json={
                 "format": "json",
@@ -47,12 +47,12 @@ def _report(config: dict[str, Any]) -> bytes:
             timeout=60,
         ).json()["job"]["id"]
         while True:
-            asked = session.get(f"{url}{_REPORTS}/jobs/{job}", allow_redirects=False, timeout=60)
-            if asked.status_code == HTTPStatus.SEE_OTHER:
+            job = session.get(f"{url}{_REPORTS}/jobs/{job_id}", allow_redirects=False, timeout=60)
+            if job.status_code == HTTPStatus.SEE_OTHER:
                 break
             time.sleep(0.1)
-        found = session.get(f"{url}{_REPORTS}/files/{job}", allow_redirects=False, timeout=60)
-    return requests.get(found.headers["Location"], timeout=60).content
+        file = session.get(f"{url}{_REPORTS}/files/{job_id}", allow_redirects=False, timeout=60)
+    return requests.get(file.headers["Location"], timeout=60).content
 
 
 if __name__ == "__main__":

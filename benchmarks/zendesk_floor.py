@@ -1,6 +1,6 @@
-"""The least that reading Zendesk's calls takes: fetch a page, decode it, encode each row.
+"""The floor of Zendesk's export: fetch a page, decode it, encode each row.
 
-Runs as `python -m benchmarks.zendesk_floor URL TOKEN` and writes RECORD lines to stdout.
+Run it as `python -m benchmarks.zendesk_floor URL TOKEN`. It writes RECORD messages to stdout.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import requests
 
 
 def main(url: str | None, token: str) -> None:
-    """Reads pages from a first one on, until `next_page` leads nowhere new."""
+    """Write the rows of all pages, starting at a URL, until `next_page` repeats."""
     encoder = msgspec.json.Encoder()
     decoder = msgspec.json.Decoder()
     write = sys.stdout.buffer.write

@@ -1,1 +1,1 @@
-"""A demo against the sandbox: `make demo` and `make picture`."""
+"""Meltano and PostgreSQL against the sandbox: `make demo`, `make picture`, `make sandbox`."""

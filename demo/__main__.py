@@ -1,4 +1,4 @@
-"""From two vendors to rows in PostgreSQL, twice: `make demo`."""
+"""Sync both vendors into PostgreSQL, first in full and then incrementally: `make demo`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from demo.database import Database
 
 RUN = ("run", "tap-voicecalls", "target-postgres")
-STOP = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-ROWS: LiteralString = """
+ROW_COUNTS: LiteralString = """
     select 'talkdesk_calls', count(*), count(*) filter (where _sdc_batched_at >= %(since)s)
     from tap_voicecalls.talkdesk_calls
     union all
@@ -48,99 +48,106 @@ CALLS_PER_DAY: LiteralString = """
 
 
 def main() -> None:
-    """Starts everything, runs Meltano twice, tells what came, stops everything.
+    """Start the servers, run the pipeline twice, print what each run loaded, stop the servers.
 
     Raises:
-        SystemExit: Something failed; the reason is told.
+        SystemExit: A step failed; the message holds the reason.
     """
-    for signum in STOP:
+    for signum in STOP_SIGNALS:
         signal.signal(signum, stop)
     with (
         TemporaryDirectory(prefix="voicecalls-") as folder,
         Sandbox(calls=400, days=30, page_size=1000) as sandbox,
         database() as postgres,
     ):
-        say("Zendesk Talk and Talkdesk Explore are on loopback, PostgreSQL beside them.")
+        print_line("Fake Zendesk Talk and Talkdesk Explore APIs and a PostgreSQL are running.")
         meltano = Meltano(sandbox, postgres, Path(folder))
-        run(meltano, "first run: everything since 2019")
-        show(("table", "rows", "brought by this run"), read(postgres, ROWS, since="-infinity"))
+        run_pipeline(meltano, "first run: full sync since 2019")
+        counts = fetch(postgres, ROW_COUNTS, since="-infinity")
+        print_table(("table", "rows", "loaded by this run"), counts)
 
         changed = sandbox.change_calls(20)
-        say(f"\nIn the sandbox, {sum(changed.values())} rows change or come in anew.")
-        since = read(postgres, "select now() at time zone 'utc'")[0][0]
-        run(meltano, "second run: what is new, and what may still have changed")
-        rows = read(postgres, ROWS, since=since)
-        show(("table", "rows", "brought by this run"), rows)
-        check(rows, sandbox, changed)
+        print_line(f"\n{sum(changed.values())} rows are updated or added in the sandbox.")
+        since = fetch(postgres, "select now() at time zone 'utc'")[0][0]
+        run_pipeline(meltano, "second run: incremental sync with lookback")
+        counts = fetch(postgres, ROW_COUNTS, since=since)
+        print_table(("table", "rows", "loaded by this run"), counts)
+        check_counts(counts, sandbox, changed)
 
-        say("\nCalls a day, read back from PostgreSQL:")
-        show(("day", "talkdesk", "zendesk"), read(postgres, CALLS_PER_DAY))
+        print_line("\nCalls per day in PostgreSQL:")
+        print_table(("day", "talkdesk", "zendesk"), fetch(postgres, CALLS_PER_DAY))
 
 
 def stop(signum: int, _: object) -> None:
-    """Ends the demo on a signal, once everything that it started has been stopped.
+    """Exit on a signal, once everything that the demo started has been stopped.
 
     Raises:
         SystemExit: Always.
     """
-    for each in STOP:
+    for each in STOP_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + signum)
 
 
-def run(meltano: Meltano, title: str) -> None:
-    """Runs the pipeline once.
+def run_pipeline(meltano: Meltano, title: str) -> None:
+    """Run the pipeline once.
 
     Raises:
-        SystemExit: It failed; Meltano's own words tell why.
+        SystemExit: Meltano failed; the message holds its output.
     """
-    say(f"\nmeltano --environment=sandbox {' '.join(RUN)}   ({title})")
-    started = time.monotonic()
-    done = meltano(*RUN)
-    if done.returncode:
-        sys.exit(f"{done.stdout}{done.stderr}\nmeltano ended with exit code {done.returncode}.")
-    say(f"done in {time.monotonic() - started:.0f} s")
+    print_line(f"\nmeltano --environment=sandbox {' '.join(RUN)}   ({title})")
+    started_at = time.monotonic()
+    run = meltano(*RUN)
+    if run.returncode:
+        sys.exit(f"{run.stdout}{run.stderr}\nmeltano failed with exit code {run.returncode}.")
+    print_line(f"done in {time.monotonic() - started_at:.0f} s")
 
 
-def check(rows: Sequence[Sequence[Any]], sandbox: Sandbox, changed: dict[str, int]) -> None:
-    """Compares the tables with what the vendors hold.
+def check_counts(
+    counts: Sequence[Sequence[Any]], sandbox: Sandbox, changed: dict[str, int]
+) -> None:
+    """Compare the tables after the second run with the vendors' rows.
+
+    Args:
+        counts: The rows of `ROW_COUNTS`.
+        sandbox: The vendors.
+        changed: The number of changed rows of each stream.
 
     Raises:
-        SystemExit: They differ.
+        SystemExit: Rows are missing, or the second run was not incremental.
     """
-    truth = {
-        "talkdesk_calls": len(sandbox.talkdesk.calls),
-        "zendesk_calls": len(sandbox.zendesk.calls),
-        "zendesk_legs": len(sandbox.zendesk.legs),
-    }
-    for table, count, brought in rows:
-        if count != truth[table]:
-            sys.exit(f"{table} has {count} rows, but the vendor has {truth[table]}.")
-        if not changed[table] <= brought < count / 2:
-            sys.exit(f"The second run brought {brought} rows of {table}, not about the changed.")
+    for table, count, loaded in counts:
+        expected = sandbox.truth[table]
+        if count != expected:
+            sys.exit(f"{table} has {count} rows, but the vendor has {expected}.")
+        if not changed[table] <= loaded < count / 2:
+            sys.exit(
+                f"The second run loaded {loaded} of {count} rows of {table}, "
+                f"but {changed[table]} had changed."
+            )
 
 
-def read(postgres: Database, query: LiteralString, **values: object) -> list[tuple[Any, ...]]:
-    """The rows of a query."""
+def fetch(postgres: Database, query: LiteralString, **values: object) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
     with psycopg.connect(postgres.conninfo) as connection:
         return connection.execute(query, values).fetchall()
 
 
-def show(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Prints a table."""
-    lines = [tuple(map(str, line)) for line in (head, *rows)]
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows in aligned columns."""
+    lines = [tuple(map(str, line)) for line in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [
             cell.rjust(width) if index else cell.ljust(width)
             for index, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        say("  " + "   ".join(cells))
+        print_line("  " + "   ".join(cells))
 
 
-def say(line: str) -> None:
-    """Prints a line at once."""
-    print(line, flush=True)  # noqa: T201 - it is what the demo is for
+def print_line(line: str) -> None:
+    """Print a line without buffering."""
+    print(line, flush=True)  # noqa: T201 - program output
 
 
 if __name__ == "__main__":

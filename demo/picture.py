@@ -1,4 +1,4 @@
-"""The README's picture, from two vendors through the view `voice_calls`: `make picture`."""
+"""Draw the chart in README.md from the view `voice_calls` over both vendors: `make picture`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from demo.database import database
 from demo.meltano import PROJECT, Meltano
-from sandbox.history import utc
+from sandbox.history import format_utc
 from sandbox.server import Sandbox
 
 PICTURE = PROJECT / "docs" / "calls-per-hour.svg"
@@ -23,53 +23,54 @@ EXAMPLES = PROJECT / "examples"
 MONDAY = datetime(2026, 11, 9, tzinfo=timezone.utc)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HOURS = 24 * len(DAYS)
-#: From the bottom up, with their colours.
+#: The label and the color of each vendor, from the bottom of the stack up.
 VENDORS = {"talkdesk": ("Talkdesk", "#3b5fc0"), "zendesk": ("Zendesk", "#f2a03d")}
 
-INK = "#3d4451"
-PALE = "#e3e6eb"
+TEXT_COLOR = "#3d4451"
+GRID_COLOR = "#e3e6eb"
 STYLE = {
     "font.size": 10,
-    "svg.hashsalt": "calls-per-hour",  # the same ids in each run
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": PALE,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    "svg.hashsalt": "calls-per-hour",  # reproducible ids
+    "text.color": TEXT_COLOR,
+    "axes.labelcolor": TEXT_COLOR,
+    "axes.edgecolor": GRID_COLOR,
+    "xtick.color": TEXT_COLOR,
+    "ytick.color": TEXT_COLOR,
 }
 
 
 def main() -> None:
-    """Brings a week of calls into PostgreSQL, asks for the calls per hour, and draws them."""
+    """Load a week of calls into PostgreSQL, query the calls per hour, and draw them."""
     counts = calls_per_hour()
     with rc_context(STYLE):
         draw(counts, PICTURE)
-    print(PICTURE.relative_to(PROJECT))  # noqa: T201 - tells what was made
+    print(PICTURE.relative_to(PROJECT))  # noqa: T201 - program output
 
 
 def calls_per_hour() -> dict[str, list[int]]:
-    """How many calls began in each hour of the week, by vendor.
+    """Return the number of calls started in each hour of the week, by vendor.
 
     Raises:
-        SystemExit: Meltano failed; its own words tell why.
+        SystemExit: Meltano failed; the message holds its output.
     """
-    lull = timedelta(hours=2)  # a history's last calls are as old as that
+    gap = timedelta(hours=2)  # the last calls of a history start this long before its end
     with (
         TemporaryDirectory(prefix="voicecalls-") as folder,
         Sandbox(
             calls=1500,
-            days=(timedelta(hours=HOURS) + lull) / timedelta(days=1),
-            now=MONDAY + timedelta(hours=HOURS) + lull,
+            days=(timedelta(hours=HOURS) + gap) / timedelta(days=1),
+            now=MONDAY + timedelta(hours=HOURS) + gap,
             page_size=1000,
         ) as sandbox,
         database() as postgres,
     ):
         meltano = Meltano(sandbox, postgres, Path(folder))
         run = meltano(
-            *("run", "tap-voicecalls", "target-postgres"), TAP_VOICECALLS_START_DATE=utc(MONDAY)
+            *("run", "tap-voicecalls", "target-postgres"),
+            TAP_VOICECALLS_START_DATE=format_utc(MONDAY),
         )
         if run.returncode:
-            sys.exit(f"{run.stdout}{run.stderr}\nmeltano ended with exit code {run.returncode}.")
+            sys.exit(f"{run.stdout}{run.stderr}\nmeltano failed with exit code {run.returncode}.")
         with psycopg.connect(postgres.conninfo) as connection:
             connection.execute((EXAMPLES / "voice_calls.postgresql.sql").read_bytes())
             rows = connection.execute((EXAMPLES / "calls_per_hour.sql").read_bytes()).fetchall()
@@ -80,23 +81,23 @@ def calls_per_hour() -> dict[str, list[int]]:
 
 
 def draw(counts: dict[str, list[int]], file: Path) -> None:
-    """Draws the calls of the vendors upon each other, hour by hour.
+    """Draw a stacked chart of the calls per hour.
 
     Args:
-        counts: The calls in each hour of the week, by vendor.
-        file: Where the picture goes.
+        counts: The number of calls in each hour of the week, by vendor.
+        file: The SVG file to write.
     """
     figure = Figure(figsize=(10, 4), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
     axes = figure.add_subplot()
-    below = [0] * HOURS
-    for vendor, (name, colour) in VENDORS.items():
-        top = [low + calls for low, calls in zip(below, counts[vendor], strict=True)]
-        axes.stairs(top, range(HOURS + 1), baseline=below, fill=True, color=colour, label=name)
-        below = top
+    bottom = [0] * HOURS
+    for vendor, (label, color) in VENDORS.items():
+        top = [low + calls for low, calls in zip(bottom, counts[vendor], strict=True)]
+        axes.stairs(top, range(HOURS + 1), baseline=bottom, fill=True, color=color, label=label)
+        bottom = top
 
     axes.set_title("Calls per hour and vendor", loc="left", weight="bold", size=13, pad=14)
-    axes.set_ylabel("calls begun in the hour", labelpad=8)
-    axes.set_xlabel(f"hours of the week from {MONDAY:%Y-%m-%d} on, in UTC", labelpad=8)
+    axes.set_ylabel("calls started", labelpad=8)
+    axes.set_xlabel(f"hour of the week of {MONDAY:%Y-%m-%d} (UTC)", labelpad=8)
     axes.set_xlim(0, HOURS)
     axes.set_xticks(
         [24 * day + hour for day in range(len(DAYS)) for hour in (6, 12, 18)],
@@ -105,8 +106,8 @@ def draw(counts: dict[str, list[int]], file: Path) -> None:
     axes.set_xticks([24 * day for day in range(len(DAYS) + 1)], minor=True)
     axes.tick_params(which="both", length=0)
     axes.tick_params(pad=6)
-    axes.grid(axis="y", color=PALE, linewidth=0.8)
-    axes.grid(axis="x", which="minor", color=PALE, linewidth=0.8)
+    axes.grid(axis="y", color=GRID_COLOR, linewidth=0.8)
+    axes.grid(axis="x", which="minor", color=GRID_COLOR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "left", "right"]].set_visible(False)
     axes.legend(

@@ -1,4 +1,4 @@
-"""What is written of the tap's settings and streams, in files of their own or within others."""
+"""Generated documentation of the tap's settings and streams."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from docgen.snapshots import snapshots
 PROJECT = Path(__file__).parents[1]
 
 
-def documents() -> dict[str, str]:
-    """Each file as the tap wants it now, by its path in the project."""
+def generated_files() -> dict[str, str]:
+    """Return the up-to-date content of each file with generated parts, by path."""
     tap = about()
     return {
         "README.md": readme((PROJECT / "README.md").read_text("utf-8"), tap),

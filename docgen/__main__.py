@@ -1,21 +1,21 @@
-"""Writes the documents: `make docs`."""
+"""Generate the documentation: `make docs`."""
 
 from __future__ import annotations
 
 import logging
 
-from docgen import PROJECT, documents
+from docgen import PROJECT, generated_files
 
 
 def main() -> None:
-    """Writes what is not as the tap wants it, and names it."""
-    # The tap warns that it has no settings; the documents need none.
+    """Update the files that are out of date, and print their names."""
+    # Without settings, the tap logs a warning.
     logging.disable(logging.WARNING)
-    for name, text in documents().items():
+    for name, text in generated_files().items():
         path = PROJECT / name
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
-            print(f"{name} is written anew")  # noqa: T201 - it is what was asked for
+            print(f"updated {name}")  # noqa: T201 - program output
 
 
 if __name__ == "__main__":

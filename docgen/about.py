@@ -1,4 +1,4 @@
-"""What the tap tells of itself with `--about`."""
+"""The output of the tap's `--about`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tap_voicecalls.tap import SETTINGS, TapVoiceCalls
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of the tap's.
+    """A setting of the tap.
 
     Attributes:
         schema: Its JSON schema.
-        is_required: Whether it has to be set.
-        is_own: Whether it is the tap's own, and not the Singer SDK's.
+        is_required: Whether it is required.
+        is_own: Whether the tap defines it, not the Singer SDK.
     """
 
     name: str
@@ -28,33 +28,33 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """Its name in words."""
+        """Its title."""
         return str(self.schema["title"])
 
     @property
     def description(self) -> str:
-        """What it means, in messages."""
+        """Its description."""
         return str(self.schema["description"])
 
     @property
     def type(self) -> str:
-        """Its type in JSON, if it is not null."""
-        (its_type,) = (each for each in self.schema["type"] if each != "null")
-        return str(its_type)
+        """Its JSON type other than null."""
+        (json_type,) = (name for name in self.schema["type"] if name != "null")
+        return str(json_type)
 
     @property
     def format(self) -> str | None:
-        """Which texts it takes."""
+        """The JSON schema format of a string."""
         return self.schema.get("format")
 
     @property
     def is_secret(self) -> bool:
-        """Whether nobody may see it."""
+        """Whether its value must not be displayed."""
         return bool(self.schema.get("secret"))
 
     @property
-    def default(self) -> Any:  # noqa: ANN401 - of its type
-        """What it is where it is not set; None for nothing."""
+    def default(self) -> Any:  # noqa: ANN401 - any JSON
+        """Its default value, or None."""
         return self.schema.get("default")
 
     @property
@@ -65,11 +65,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class About:
-    """What `--about` tells.
+    """The output of `--about`.
 
     Attributes:
-        settings: The tap's own settings, and behind them those of the Singer SDK.
-        schema: The settings as they are told: a JSON schema.
+        settings: The tap's own settings, followed by those of the Singer SDK.
+        schema: The JSON schema of all settings.
     """
 
     name: str
@@ -81,20 +81,20 @@ class About:
 
 
 def about() -> About:
-    """Asks the tap."""
+    """Run `--about` and return its output."""
     with redirect_stdout(StringIO()) as output:
         TapVoiceCalls.print_about("json")
-    told = json.loads(output.getvalue())
-    schema = told["settings"]
+    info = json.loads(output.getvalue())
+    schema = info["settings"]
     own = {setting.name for setting in SETTINGS}
     return About(
-        name=told["name"],
-        description=told["description"],
-        capabilities=sorted(told["capabilities"]),
-        python_versions=told["supported_python_versions"],
+        name=info["name"],
+        description=info["description"],
+        capabilities=sorted(info["capabilities"]),
+        python_versions=info["supported_python_versions"],
         settings=[
-            Setting(name, its_schema, name in schema["required"], name in own)
-            for name, its_schema in schema["properties"].items()
+            Setting(name, setting_schema, name in schema["required"], name in own)
+            for name, setting_schema in schema["properties"].items()
         ],
         schema=schema,
     )

@@ -1,10 +1,10 @@
-"""The settings in `.env.example` that few need."""
+"""The optional settings in `.env.example`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docgen.marks import between
+from docgen.sections import replace_section
 
 if TYPE_CHECKING:
     from docgen.about import About
@@ -14,11 +14,11 @@ END = "# PostgreSQL, for target-postgres"
 
 
 def env_example(text: str, about: About) -> str:
-    """`.env.example` with every setting of the tap's own that is not there to be filled in."""
-    to_fill_in = {line.partition("=")[0] for line in text.splitlines()}
+    """Return `.env.example` with the tap's settings that it does not already assign."""
+    assigned = {line.partition("=")[0] for line in text.splitlines()}
     lines = [
         f"# {setting.variable}={'' if setting.default is None else setting.default}\n"
         for setting in about.settings
-        if setting.is_own and setting.variable not in to_fill_in
+        if setting.is_own and setting.variable not in assigned
     ]
-    return between(text, BEGIN, END, "".join(lines) + "\n")
+    return replace_section(text, BEGIN, END, "".join(lines) + "\n")

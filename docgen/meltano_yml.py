@@ -1,4 +1,4 @@
-"""What Meltano has to know of the tap, in `meltano.yml`."""
+"""The capabilities and settings of the tap in `meltano.yml`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from docgen.marks import between
+from docgen.sections import replace_section
 from tap_voicecalls.tap import SETTING_GROUPS
 
 if TYPE_CHECKING:
@@ -20,22 +20,22 @@ END = "      # End of what `make docs` makes."
 
 
 def meltano_yml(text: str, about: About) -> str:
-    """`meltano.yml` with the tap's capabilities and settings."""
+    """Return `meltano.yml` with the tap's capabilities and settings."""
     definition = {
         "capabilities": about.capabilities,
-        "settings_group_validation": [_in_one_line(group) for group in SETTING_GROUPS],
+        "settings_group_validation": [_flow_style(group) for group in SETTING_GROUPS],
         "settings": [setting_definition(setting) for setting in about.settings],
     }
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = 10_000  # a description is one line
-    written = StringIO()
-    yaml.dump(definition, written)
-    return between(text, BEGIN, END, indent(written.getvalue(), " " * 6))
+    yaml.width = 10_000  # no line breaks within descriptions
+    output = StringIO()
+    yaml.dump(definition, output)
+    return replace_section(text, BEGIN, END, indent(output.getvalue(), " " * 6))
 
 
 def setting_definition(setting: Setting) -> dict[str, Any]:
-    """A setting as Meltano and its Hub define it."""
+    """Return a setting in the format of Meltano and Meltano Hub."""
     definition: dict[str, Any] = {
         "name": setting.name,
         "label": setting.title,
@@ -48,7 +48,7 @@ def setting_definition(setting: Setting) -> dict[str, Any]:
     return definition | {"description": setting.description}
 
 
-def _in_one_line(names: tuple[str, ...]) -> CommentedSeq:
-    line = CommentedSeq(names)
-    line.fa.set_flow_style()
-    return line
+def _flow_style(names: tuple[str, ...]) -> CommentedSeq:
+    sequence = CommentedSeq(names)
+    sequence.fa.set_flow_style()
+    return sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docgen.marks import between
+from docgen.sections import replace_section
 
 if TYPE_CHECKING:
     from docgen.about import About, Setting
@@ -14,25 +14,25 @@ END = "<!-- end of settings -->"
 
 
 def readme(text: str, about: About) -> str:
-    """README.md with the table of the tap's own settings."""
-    rows = [row(setting) for setting in about.settings if setting.is_own]
-    head = ["| setting | type | default | meaning |", "|---|---|---|---|"]
-    # GitHub takes a table for one only behind a blank line.
-    return between(text, BEGIN, END, "\n" + "\n".join([*head, *rows]) + "\n\n")
+    """Return README.md with the table of the tap's own settings."""
+    rows = [table_row(setting) for setting in about.settings if setting.is_own]
+    header = ["| setting | type | default | meaning |", "|---|---|---|---|"]
+    # GitHub renders a table only after a blank line.
+    return replace_section(text, BEGIN, END, "\n" + "\n".join([*header, *rows]) + "\n\n")
 
 
-def row(setting: Setting) -> str:
-    """A setting's row."""
+def table_row(setting: Setting) -> str:
+    """Return the table row of a setting."""
     if setting.is_required:
         default = "required"
     else:
         default = "" if setting.default is None else f"`{setting.default}`"
-    cells = (f"`{setting.name}`", type_of(setting), default, setting.description)
+    cells = (f"`{setting.name}`", type_name(setting), default, setting.description)
     return f"| {' | '.join(cells)} |".replace("|  |", "| |")
 
 
-def type_of(setting: Setting) -> str:
-    """A setting's type in words."""
+def type_name(setting: Setting) -> str:
+    """Return the type of a setting for users."""
     if setting.is_secret:
         return "secret"
     match setting.type, setting.format:
@@ -43,13 +43,13 @@ def type_of(setting: Setting) -> str:
         case "string", _:
             return "text"
         case "integer", _:
-            return f"integer{_bounds(setting)}"
-        case its_type, _:
-            return its_type
+            return f"integer{_range(setting)}"
+        case json_type, _:
+            return json_type
 
 
-def _bounds(setting: Setting) -> str:
-    least, most = setting.schema.get("minimum"), setting.schema.get("maximum")
-    if least is None:
-        return "" if most is None else f", {most} or less"
-    return f", {least} or more" if most is None else f", {least} to {most}"
+def _range(setting: Setting) -> str:
+    minimum, maximum = setting.schema.get("minimum"), setting.schema.get("maximum")
+    if minimum is None:
+        return "" if maximum is None else f", {maximum} or less"
+    return f", {minimum} or more" if maximum is None else f", {minimum} to {maximum}"

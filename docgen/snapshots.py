@@ -1,4 +1,4 @@
-"""What the tap promises, as it is now: each stream of its catalog, and its settings."""
+"""Snapshots of the tap's public contract: the catalog entry of each stream, and the settings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 
 def snapshots(about: About) -> dict[str, str]:
-    """JSON by name: what `--discover` prints of each stream, and `--about` of the settings."""
+    """Return the JSON of each snapshot by name: streams from `--discover`, `settings` otherwise."""
     tap = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False)
     streams = {stream["tap_stream_id"]: stream for stream in tap.catalog_dict["streams"]}
-    return {name: _as_text(shot) for name, shot in {**streams, "settings": about.schema}.items()}
+    return {
+        name: _to_json(content) for name, content in {**streams, "settings": about.schema}.items()
+    }
 
 
-def _as_text(shot: dict[str, Any]) -> str:
-    return json.dumps(shot, indent=2, ensure_ascii=False) + "\n"
+def _to_json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Both vendors on loopback: for trying the tap out, for its tests and for its benchmarks."""
+"""Fake Zendesk and Talkdesk APIs on loopback, for the demo, the tests and the benchmarks."""
 
 from __future__ import annotations
 

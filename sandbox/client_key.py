@@ -1,6 +1,6 @@
-"""The key pair of Talkdesk's OAuth client, for those who sign in place of showing a secret.
+"""The key pair of the Talkdesk OAuth client, for signed JWT assertions instead of a secret.
 
-After Talkdesk's documentation ("Client credentials with a signed JWT").
+Follows Talkdesk's documentation ("Client credentials with a signed JWT").
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class ClientKey:
-    """A fresh key pair.
+    """A new EC key pair.
 
     Attributes:
-        public: What signatures are checked with.
+        public: The public key, which verifies signatures.
     """
 
     id = "sandbox-talkdesk-key"
 
     def __init__(self) -> None:
-        """Makes the pair."""
+        """Generate the key pair."""
         self._private = ec.generate_private_key(ec.SECP256R1())
         self.public = self._private.public_key()
 
     @property
     def private(self) -> str:
-        """The private key as Talkdesk gives it: PKCS#8 in base64."""
-        return base64.b64encode(self._bytes(Encoding.DER)).decode()
+        """The private key in Talkdesk's format: base64-encoded PKCS#8."""
+        return base64.b64encode(self._private_bytes(Encoding.DER)).decode()
 
     @property
     def private_pem(self) -> str:
-        """The same as PEM."""
-        return self._bytes(Encoding.PEM).decode()
+        """The private key as PEM."""
+        return self._private_bytes(Encoding.PEM).decode()
 
-    def _bytes(self, encoding: Encoding) -> bytes:
+    def _private_bytes(self, encoding: Encoding) -> bytes:
         return self._private.private_bytes(encoding, PrivateFormat.PKCS8, NoEncryption())
 
-    def has_signed(
+    def verify_assertion(
         self, form: Mapping[str, str], *, client_id: str, audience: str, now: float
     ) -> bool:
-        """Whether a token request carries a good assertion.
+        """Return whether a token request carries a valid assertion signed with this key.
 
         Args:
-            form: The request's form.
-            client_id: Whose assertion it has to be.
-            audience: The token endpoint's URL.
-            now: The time, in seconds since 1970.
+            form: The form fields of the request.
+            client_id: The expected issuer and subject.
+            audience: The expected audience: the URL of the token endpoint.
+            now: The current Unix time.
         """
         assertion = form.get("client_assertion", "")
         try:
@@ -63,7 +63,7 @@ class ClientKey:
                 self.public,
                 algorithms=["ES256"],
                 audience=audience,
-                # The times are checked below, by the sandbox's own clock.
+                # The timestamps are checked below, against the sandbox's clock.
                 options={
                     "verify_exp": False,
                     "verify_iat": False,

@@ -1,4 +1,4 @@
-"""The file store behind Talkdesk's reports: files at presigned URLs, as S3 serves them."""
+"""The file store behind Talkdesk's reports: files at presigned URLs, as in S3."""
 
 from __future__ import annotations
 
@@ -9,36 +9,41 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from sandbox.web import answer
+from sandbox.web import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.web import Clock
 
-_HEAD = "<?xml version='1.0' encoding='UTF-8'?>"
+_XML_DECLARATION = "<?xml version='1.0' encoding='UTF-8'?>"
 
 
 class FileStore:
-    """Gives a file to whoever has a URL that is still good, and nothing else to show.
+    """Serves a file to any request with an unexpired presigned URL and no other credentials.
 
     Attributes:
         url: The base URL.
     """
 
     def __init__(self, *, clock: Clock, url_seconds: float) -> None:
-        """Starts without files."""
+        """Create an empty store.
+
+        Args:
+            clock: Returns the current Unix time.
+            url_seconds: How long a presigned URL is valid.
+        """
         self.url = ""
         self._clock = clock
         self._url_seconds = url_seconds
         self._signed: dict[str, tuple[str, Callable[[], object], float]] = {}
 
     def presign(self, name: str, content: Callable[[], object]) -> str:
-        """A URL that is good for a while.
+        """Return a presigned URL of a file.
 
         Args:
-            name: The file's name.
-            content: Makes what the file holds, to be sent as JSON.
+            name: The name of the file.
+            content: Returns the content of the file, which is served as JSON.
         """
         now, signature = self._clock(), secrets.token_hex(32)
         path = f"/calls/{name}"
@@ -53,23 +58,23 @@ class FileStore:
         return f"{self.url}{path}?{urlencode(query)}"
 
     def add_routes(self, app: web.Application) -> None:
-        """Puts the store into an application."""
+        """Add the route that serves files to an application."""
         app.router.add_get("/calls/{name}", self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
         if "Authorization" in request.headers:
-            return _refusal(400, "InvalidArgument", "Only one auth mechanism allowed")
+            return _error(400, "InvalidArgument", "Only one auth mechanism allowed")
         signature = request.query.get("X-Amz-Signature")
         if signature is None:
-            return _refusal(403, "AccessDenied", "Access Denied")
-        path, content, ends = self._signed.get(signature, ("", dict, 0.0))
+            return _error(403, "AccessDenied", "Access Denied")
+        path, content, expires_at = self._signed.get(signature, ("", dict, 0.0))
         if path != request.path:
-            return _refusal(403, "SignatureDoesNotMatch", "The signature does not match.")
-        if self._clock() >= ends:
-            return _refusal(403, "AccessDenied", "Request has expired")
-        return answer(content())
+            return _error(403, "SignatureDoesNotMatch", "The signature does not match.")
+        if self._clock() >= expires_at:
+            return _error(403, "AccessDenied", "Request has expired")
+        return json_response(content())
 
 
-def _refusal(status: int, code: str, message: str) -> web.Response:
-    text = f"{_HEAD}<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+def _error(status: int, code: str, message: str) -> web.Response:
+    text = f"{_XML_DECLARATION}<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     return web.Response(status=status, text=text, content_type="application/xml")

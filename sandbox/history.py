@@ -1,4 +1,4 @@
-"""Call histories made from a seed: believable, with the awkward values that real ones have."""
+"""Realistic call histories generated from a seed, including awkward values seen in real data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-#: Rows of one vendor document each, unchanged.
+#: Files of rows copied unchanged from the vendors' documentation.
 EXAMPLES = ("zendesk_calls", "zendesk_legs", "talkdesk_calls")
 
 _AGENTS = (
@@ -30,12 +30,12 @@ _NOTES = (
     "Tab\there, back\\slash, emoji 📞",
 )
 _GROUPS = ("agents", "billing", "support,overflow")
-#: How busy the hours of a day are, in UTC, and the days of a week, from Monday on: in percent of
-#: the busiest.
-_HOURS = (2, 1, 1, 1, 2, 4, 10, 28, 62, 90, 100, 92, 68, 74, 88, 84, 72, 52, 34, 22, 15, 10, 6, 3)
-_DAYS = (100, 91, 87, 84, 77, 27, 15)
-#: How Zendesk's calls end, by direction, and Talkdesk's: in how many of a hundred.
-_STATUSES = {
+#: The call volume by hour of the day (UTC) and by day of the week (from Monday), in percent of the
+#: busiest.
+_BY_HOUR = (2, 1, 1, 1, 2, 4, 10, 28, 62, 90, 100, 92, 68, 74, 88, 84, 72, 52, 34, 22, 15, 10, 6, 3)
+_BY_WEEKDAY = (100, 91, 87, 84, 77, 27, 15)
+#: The distribution of Zendesk's `completion_status`, by direction, in percent.
+_COMPLETION_STATUSES = {
     "inbound": {
         "completed": 82,
         "abandoned_in_queue": 9,
@@ -46,7 +46,8 @@ _STATUSES = {
     },
     "outbound": {"completed": 95, "failed": 5},
 }
-_TYPES = {
+#: The distribution of Talkdesk's `type`, in percent.
+_CALL_TYPES = {
     "inbound": 55,
     "outbound": 25,
     "abandoned": 6,
@@ -59,74 +60,79 @@ _TYPES = {
 
 @dataclass
 class History:
-    """What happened at both vendors, by id."""
+    """The calls and legs of both vendors, by id."""
 
     zendesk_calls: dict[int, Row] = field(default_factory=dict)
     zendesk_legs: dict[int, Row] = field(default_factory=dict)
     talkdesk_calls: dict[str, Row] = field(default_factory=dict)
 
 
-class HistoryMaker:
-    """Makes rows; the same seed makes the same ones."""
+class HistoryGenerator:
+    """Generates rows; the same seed generates the same rows."""
 
     def __init__(self, seed: int) -> None:
-        """Starts from a seed."""
+        """Seed the generator."""
         self._random = Random(seed)
         self._next_id = 32274722703636
 
-    def history(self, *, calls: int, days: float, now: datetime) -> History:
-        """The history of `calls` calls a vendor over the `days` before `now`."""
-        made = History()
+    def generate(self, *, calls: int, days: float, now: datetime) -> History:
+        """Return a history with `calls` calls of each vendor over the `days` before `now`."""
+        history = History()
         for row in example("zendesk_calls"):
-            made.zendesk_calls[row["id"]] = row
+            history.zendesk_calls[row["id"]] = row
         for row in example("zendesk_legs"):
-            made.zendesk_legs[row["id"]] = row
+            history.zendesk_legs[row["id"]] = row
         for row in example("talkdesk_calls"):
-            made.talkdesk_calls[row["call_id"]] = row
-        for moment in self._moments(calls, days, now):
-            row = self.zendesk_call(moment, newest=now)
-            made.zendesk_calls[row["id"]] = row
-            made.zendesk_legs.update((leg["id"], leg) for leg in self.zendesk_legs(row))
-        for moment in self._moments(calls, days, now):
-            row = self.talkdesk_call(moment)
-            made.talkdesk_calls[row["call_id"]] = row
-        return made
+            history.talkdesk_calls[row["call_id"]] = row
+        for started_at in self._start_times(calls, days, now):
+            row = self.zendesk_call(started_at, newest=now)
+            history.zendesk_calls[row["id"]] = row
+            history.zendesk_legs.update((leg["id"], leg) for leg in self.zendesk_legs(row))
+        for started_at in self._start_times(calls, days, now):
+            row = self.talkdesk_call(started_at)
+            history.talkdesk_calls[row["call_id"]] = row
+        return history
 
-    def _moments(self, count: int, days: float, now: datetime) -> list[datetime]:
-        """When calls began: as busy as the hour and the day are, some in bursts of one second."""
-        moments: list[datetime] = []
+    def _start_times(self, count: int, days: float, now: datetime) -> list[datetime]:
+        """Return start times that follow the call volume, with some bursts within one second."""
+        start_times: list[datetime] = []
         span = days * 86_400 - 7200
-        while len(moments) < count:
-            moment = now - timedelta(seconds=int(7200 + self._random.random() * span))
-            busy = _HOURS[moment.hour] * _DAYS[moment.weekday()] / 10_000
-            if self._random.random() < busy:
+        while len(start_times) < count:
+            at = now - timedelta(seconds=int(7200 + self._random.random() * span))
+            volume = _BY_HOUR[at.hour] * _BY_WEEKDAY[at.weekday()] / 10_000
+            if self._random.random() < volume:
                 burst = 1 if self._random.random() < 0.95 else self._random.randint(2, 5)  # noqa: PLR2004
-                moments += [moment] * burst
-        return sorted(moments[:count])
+                start_times += [at] * burst
+        return sorted(start_times[:count])
 
-    def zendesk_call(self, began: datetime, *, newest: datetime | None = None) -> Row:
-        """A call of Zendesk's, with the 53 fields of its answers."""
+    def zendesk_call(self, started_at: datetime, *, newest: datetime | None = None) -> Row:
+        """Return a Zendesk call with all fields that the API returns.
+
+        Args:
+            started_at: The start of the call.
+            newest: The maximum `updated_at`.
+        """
         random = self._random
         direction = random.choices(("inbound", "outbound"), (7, 3))[0]
         inbound = direction == "inbound"
-        status = self._one_of(_STATUSES[direction])
-        # An outbound call that the customer did not take is completed, too; so is an inbound one
-        # that ended in a voicemail, or otherwise without an agent.
-        alone = status == "completed" and random.random() < 0.1  # noqa: PLR2004
-        answered = status in {"completed", "abandoned_on_hold"} and not alone
-        talk = self._talk() if answered else 0 if alone else None
-        wait = self._wait() if inbound else random.randint(0, 30)
-        changed = began + timedelta(
+        status = self._weighted_choice(_COMPLETION_STATUSES[direction])
+        # `completed` includes outbound calls that the customer did not answer, and inbound calls
+        # that ended in voicemail or otherwise without an agent.
+        no_agent = status == "completed" and random.random() < 0.1  # noqa: PLR2004
+        answered = status in {"completed", "abandoned_on_hold"} and not no_agent
+        talk = self._talk_time() if answered else 0 if no_agent else None
+        wait = self._wait_time() if inbound else random.randint(0, 30)
+        updated_at = started_at + timedelta(
             seconds=(talk or 0) + wait + random.choice((60, 60, 2400, 2400, 10_800))
         )
         if newest is not None:
-            changed = min(changed, newest)
+            updated_at = min(updated_at, newest)
         number = self._number()
         line_id = 360000000000 + random.randint(1, 5)
         return {
             "id": self._id(),
-            "created_at": utc(began),
-            "updated_at": utc(changed),
+            "created_at": format_utc(started_at),
+            "updated_at": format_utc(updated_at),
             "agent_id": random.choice(_AGENTS)[1] if answered else None,
             "customer_id": 365000000000 + random.randint(1, 99_999),
             "ticket_id": random.choice((None, random.randint(1, 9999))),
@@ -142,7 +148,7 @@ class HistoryMaker:
             "duration": (talk or 0) + wait,
             "talk_time": talk,
             "wait_time": wait,
-            "hold_time": self._hold() if answered else 0 if alone else None,
+            "hold_time": self._hold_time() if answered else 0 if no_agent else None,
             "consultation_time": 0 if answered else None,
             "wrap_up_time": random.randint(0, 120) if answered else None,
             "time_to_answer": wait if answered else None,
@@ -160,7 +166,7 @@ class HistoryMaker:
             "outside_business_hours": False if answered else None,
             "customer_requested_voicemail": False,
             "default_group": random.choice((None, True, False)),
-            "voicemail": "voicemail" in status or (alone and inbound and random.random() < 0.8),  # noqa: PLR2004
+            "voicemail": "voicemail" in status or (no_agent and inbound and random.random() < 0.8),  # noqa: PLR2004
             "callback": None if status == "failed" else False,
             "callback_source": None,
             "overflowed": False,
@@ -180,10 +186,10 @@ class HistoryMaker:
         }
 
     def zendesk_legs(self, call: Row) -> list[Row]:
-        """The legs of a call, changed in one second.
+        """Return the legs of a call, all with its `updated_at`.
 
-        The customer's, those of agents who did not take it, and of those who did: more than one
-        where the first passed the customer on.
+        There is one leg of the customer, one of each agent who missed or declined the call, and
+        one of each agent who talked to the customer (two if the first transferred the call).
         """
         random = self._random
         wait, talk = call["wait_time"], call["talk_time"]
@@ -192,10 +198,10 @@ class HistoryMaker:
             status = random.choice(("agent_missed", "agent_declined"))
             legs.append(self._leg(call, "agent", status=status, after=random.randint(0, wait)))
         if (agent_id := call["agent_id"]) is not None:
-            passed_on = random.random() < 0.1  # noqa: PLR2004
-            first = talk // 3 if passed_on else talk
+            transferred = random.random() < 0.1  # noqa: PLR2004
+            first = talk // 3 if transferred else talk
             legs.append(self._leg(call, "agent", agent_id=agent_id, after=wait, talk=first))
-            if passed_on:
+            if transferred:
                 legs.append(self._leg(call, "agent", after=wait + first, talk=talk - first))
         return legs
 
@@ -210,22 +216,22 @@ class HistoryMaker:
         talk: int | None = 0,
     ) -> Row:
         random = self._random
-        of_customer = kind == "customer"
-        began = datetime.fromisoformat(call["created_at"].replace("Z", "+00:00"))
+        is_customer = kind == "customer"
+        call_started_at = datetime.fromisoformat(call["created_at"].replace("Z", "+00:00"))
         return {
             "id": self._id(),
             "call_id": call["id"],
-            "created_at": utc(began + timedelta(seconds=after)),
+            "created_at": format_utc(call_started_at + timedelta(seconds=after)),
             "updated_at": call["updated_at"],
             "type": kind,
-            "agent_id": 0 if of_customer else agent_id or random.choice(_AGENTS)[1],
-            "user_id": random.choice((None, call["customer_id"])) if of_customer else 0,
-            "available_via": None if of_customer else "browser",
+            "agent_id": 0 if is_customer else agent_id or random.choice(_AGENTS)[1],
+            "user_id": random.choice((None, call["customer_id"])) if is_customer else 0,
+            "available_via": None if is_customer else "browser",
             "completion_status": status,
             "duration": call["duration"],
             "hold_time": 0,
             "talk_time": talk,
-            "wrap_up_time": None if of_customer else random.randint(0, 60),
+            "wrap_up_time": None if is_customer else random.randint(0, 60),
             "consultation_time": None,
             "conference_time": None,
             "conference_from": None,
@@ -240,24 +246,24 @@ class HistoryMaker:
             "quality_issues": ["none"],
         }
 
-    def talkdesk_call(self, began: datetime) -> Row:
-        """A call of Talkdesk's, with the fields of its Calls report, in its order."""
+    def talkdesk_call(self, started_at: datetime) -> Row:
+        """Return a Talkdesk call with the fields of the Calls report, in its order."""
         random = self._random
-        kind = self._one_of(_TYPES)
+        kind = self._weighted_choice(_CALL_TYPES)
         answered = kind in {"inbound", "outbound"}
-        talk = self._talk() if answered else 0
-        wait = random.randint(0, 30) if kind.startswith("outbound") else self._wait()
+        talk = self._talk_time() if answered else 0
+        wait = random.randint(0, 30) if kind.startswith("outbound") else self._wait_time()
         agent = self._talkdesk_agent()
-        passed_on = kind == "inbound" and random.random() < 0.1  # noqa: PLR2004
-        handling = self._talkdesk_agent() if passed_on else agent
+        transferred = kind == "inbound" and random.random() < 0.1  # noqa: PLR2004
+        handling = self._talkdesk_agent() if transferred else agent
         call_id = f"{random.getrandbits(128):032x}"
         row: Row = dict.fromkeys(_TALKDESK_FIELDS)
         row |= {
             "call_id": call_id,
             "callsid": f"CA{random.getrandbits(128):032x}",
             "type": kind,
-            "start_at": utc(began),
-            "end_at": utc(began + timedelta(seconds=talk + wait)),
+            "start_at": format_utc(started_at),
+            "end_at": format_utc(started_at + timedelta(seconds=talk + wait)),
             "talkdesk_phone_number": "+12025550102",
             "talkdesk_phone_display_name": random.choice((None, "support")),
             "contact_phone_number": self._number(),
@@ -267,7 +273,7 @@ class HistoryMaker:
             "total_time": talk + wait,
             "talk_time": talk,
             "wait_time": wait,
-            "hold_time": self._hold() if answered else 0,
+            "hold_time": self._hold_time() if answered else 0,
             "abandon_time": wait if "abandoned" in kind else 0,
             "total_ringing_time": wait // 2,
             "notes": random.choice(_NOTES) if answered else None,
@@ -277,7 +283,7 @@ class HistoryMaker:
             "ivr_options": "",
             "is_in_business_hours": True,
             "is_callback_from_queue": random.choice((None, False)),
-            "is_transfer": passed_on,
+            "is_transfer": transferred,
             "handling_user_id": handling["id"] if answered else None,
             "handling_user_name": handling["name"] if answered else None,
             "handling_user_email": handling["email"] if answered else None,
@@ -299,33 +305,34 @@ class HistoryMaker:
         }
         return row
 
-    def choose(self, rows: list[Row], count: int) -> list[Row]:
-        """Some of the rows."""
+    def sample(self, rows: list[Row], count: int) -> list[Row]:
+        """Return up to `count` random rows."""
         return self._random.sample(rows, min(count, len(rows)))
 
-    def score(self) -> int:
-        """A satisfaction score."""
+    def csat_score(self) -> int:
+        """Return a customer satisfaction score."""
         return self._random.randint(1, 5)
 
     def _talkdesk_agent(self) -> dict[str, str]:
         name, number = self._random.choice(_AGENTS)
         return {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
 
-    def _one_of(self, weights: dict[str, int]) -> str:
+    def _weighted_choice(self, weights: dict[str, int]) -> str:
         return self._random.choices(tuple(weights), tuple(weights.values()))[0]
 
-    # With the two at their longest, a call that began 40 minutes ago is over.
+    # The limits of talk and wait time add up to less than 40 minutes: `Sandbox.change_calls` adds
+    # calls that started 40 minutes ago and must have ended.
 
-    def _talk(self) -> int:
-        """How long a conversation takes, in seconds: mostly some minutes."""
+    def _talk_time(self) -> int:
+        """Return a talk time in seconds, mostly a few minutes."""
         return min(5 + int(self._random.lognormvariate(5.2, 0.8)), 1500)
 
-    def _wait(self) -> int:
-        """How long a customer waits, in seconds: mostly little."""
+    def _wait_time(self) -> int:
+        """Return a wait time in seconds, mostly under a minute."""
         return min(int(self._random.expovariate(1 / 40)), 600)
 
-    def _hold(self) -> int:
-        """How long a customer is on hold, in seconds: mostly never."""
+    def _hold_time(self) -> int:
+        """Return a hold time in seconds, mostly 0."""
         return self._random.choice((0, 0, 0, self._random.randint(5, 240)))
 
     def _number(self) -> str:
@@ -337,18 +344,18 @@ class HistoryMaker:
 
 
 def example(name: str) -> list[Row]:
-    """The example records of a vendor's document."""
+    """Return the example rows from a vendor's documentation, one of `EXAMPLES`."""
     rows: list[Row] = json.loads(files("sandbox.examples").joinpath(f"{name}.json").read_text())
     return rows
 
 
-def utc(moment: datetime) -> str:
-    """A time as both vendors write it."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def format_utc(at: datetime) -> str:
+    """Return a time as a timestamp in the format of both vendors."""
+    return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def epoch(text: str) -> int:
-    """The second of such a time, since 1970."""
+def to_epoch(text: str) -> int:
+    """Return the Unix time of such a timestamp."""
     return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
 
 

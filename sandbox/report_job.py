@@ -1,4 +1,4 @@
-"""A report job of Talkdesk's, from its creation to its end."""
+"""A Talkdesk report job, from creation to its final status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from sandbox.history import Row
 
-#: The statuses of a job that is under way, in their order.
+#: The statuses of a running job, in order.
 RUNNING = ("created", "processing", "uploading")
 
 
@@ -19,11 +19,11 @@ class Job:
     """A report job.
 
     Attributes:
-        from_: The start of its window.
-        to: The end, which does not belong to it.
-        created_at: In seconds since 1970.
-        seconds: How long it takes.
-        ends_as: The status that it ends with; `stuck` for one that never ends.
+        from_: The start of the window, inclusive.
+        to: The end of the window, exclusive.
+        created_at: The Unix time of its creation.
+        seconds: How long it runs.
+        final_status: The status after that; `stuck` for a job that never finishes.
         entries: The rows of the report.
     """
 
@@ -32,18 +32,18 @@ class Job:
     to: datetime
     created_at: float
     seconds: float
-    ends_as: str
+    final_status: str
     entries: list[Row]
 
     def status(self, now: float) -> str:
-        """Where the job is."""
-        if self.ends_as == "stuck":
+        """Return the status at a Unix time."""
+        if self.final_status == "stuck":
             return "processing"
         if now >= self.created_at + self.seconds:
-            return self.ends_as
-        share = (now - self.created_at) / self.seconds
-        return RUNNING[int(share * len(RUNNING))]
+            return self.final_status
+        progress = (now - self.created_at) / self.seconds
+        return RUNNING[int(progress * len(RUNNING))]
 
     def end(self, status: str, now: float) -> None:
-        """Ends the job, whether it was under way or over."""
-        self.ends_as, self.seconds = status, now - self.created_at
+        """End the job with a status, whether it is running or finished."""
+        self.final_status, self.seconds = status, now - self.created_at

@@ -1,4 +1,4 @@
-"""Both vendors, started and stopped together."""
+"""The servers of both fake vendors, started and stopped together."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aiohttp import web
 
 from sandbox.control import Control
 from sandbox.faults import Faults
-from sandbox.history import HistoryMaker, example, utc
+from sandbox.history import HistoryGenerator, example, format_utc
 from sandbox.talkdesk import Talkdesk
-from sandbox.web import Request, RequestLog, application
+from sandbox.web import Request, RequestLog, make_app
 from sandbox.zendesk import Zendesk
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ HOST = "127.0.0.1"
 
 
 class Sandbox:
-    """Zendesk, Talkdesk's API, its identity service and its file store, each on a port of its own.
+    """Four servers, each on its own port: Zendesk, and Talkdesk's API, token endpoint and files.
 
     Attributes:
         zendesk: The Zendesk account.
         talkdesk: The Talkdesk account.
-        faults: What the servers do wrong.
+        faults: The faults of the servers.
     """
 
     def __init__(  # noqa: PLR0913
@@ -59,33 +59,34 @@ class Sandbox:
         port: int = 0,
         files_port: int = 0,
     ) -> None:
-        """Makes a history; serves nothing yet.
+        """Generate a call history. The servers start on `__enter__`.
 
         Args:
-            seed: The same seed makes the same history.
-            calls: How many calls each vendor has, besides the examples of its documents.
-            days: How far they reach back.
-            page_size: How many rows a page of Zendesk's holds.
-            now: When the history ends; by default now.
-            clock: The time, in seconds since 1970, for all that has to do with time.
-            zendesk_requests_per_minute: Zendesk's quota; None for no limit.
-            zendesk_token_seconds: For how long its tokens are good, at most.
-            talkdesk_token_seconds: For how long Talkdesk's tokens are good.
-            job_seconds: How long a report job takes, or a function of its window.
-            job_quota: How many jobs may be under way at once.
-            file_url_seconds: For how long the URL of a file is good.
-            timespan_field: Which time a report's timespan means: `end_at` or `start_at`.
-            job_body: Whether a job is described `nested` in `job`, or `flat`.
-            location: Whether a done job's `Location` is `absolute` or `relative`.
-            port: The first of four ports; by default any that are free.
-            files_port: The file store's, if it is to be another than the fourth.
+            seed: The seed of the history; the same seed generates the same calls.
+            calls: The number of calls of each vendor, in addition to the documented examples.
+            days: The length of the history.
+            page_size: The maximum number of rows of a Zendesk page.
+            now: The end of the history; by default the current time.
+            clock: Returns the current Unix time; everything in the sandbox uses it.
+            zendesk_requests_per_minute: Zendesk's rate limit; None for no limit.
+            zendesk_token_seconds: The maximum lifetime of a Zendesk token.
+            talkdesk_token_seconds: The lifetime of a Talkdesk token.
+            job_seconds: The duration of a report job, or a function of its window.
+            job_quota: The maximum number of running jobs.
+            file_url_seconds: The lifetime of a presigned URL.
+            timespan_field: The timestamp that a report's timespan selects by: `end_at` or
+                `start_at`, because Talkdesk does not document which.
+            job_body: Whether a job is returned `nested` in `job`, or `flat`.
+            location: Whether the `Location` of a finished job is `absolute` or `relative`.
+            port: The first of four consecutive ports; by default any free ports.
+            files_port: The port of the file store, if not the fourth of them.
         """
         self._clock = clock
         self._ports = [port and port + index for index in range(4)]
         self._ports[3] = files_port or self._ports[3]
         now = now or datetime.fromtimestamp(clock(), timezone.utc)
-        self._maker = HistoryMaker(seed)
-        history = self._maker.history(calls=calls, days=days, now=now)
+        self._generator = HistoryGenerator(seed)
+        history = self._generator.generate(calls=calls, days=days, now=now)
         self.faults = Faults()
         self._log = RequestLog()
         self.zendesk = Zendesk(
@@ -110,7 +111,7 @@ class Sandbox:
         self._runners: list[web.AppRunner] = []
 
     def __enter__(self) -> Self:
-        """Starts the servers."""
+        """Start the servers."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._thread.start()
@@ -127,7 +128,7 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops them."""
+        """Stop the servers."""
         self._stop()
 
     def _stop(self) -> None:
@@ -139,14 +140,19 @@ class Sandbox:
     async def _start(self) -> None:
         vendors = ("zendesk", "talkdesk", "talkdesk-id", "files")
         apps = [
-            application(vendor, faults=self.faults, log=self._log, clock=self._clock)
+            make_app(vendor, faults=self.faults, log=self._log, clock=self._clock)
             for vendor in vendors
         ]
         self.zendesk.add_routes(apps[0])
         self.talkdesk.add_api_routes(apps[1])
         self.talkdesk.add_token_routes(apps[2])
         self.talkdesk.files.add_routes(apps[3])
-        Control(self).add_routes(apps[0])
+        control = Control(
+            faults=self.faults,
+            change_calls=self.change_calls,
+            row_counts=lambda: self.truth,
+        )
+        control.add_routes(apps[0])
         urls = [await self._serve(app, port) for app, port in zip(apps, self._ports, strict=True)]
         self.zendesk.url, self.talkdesk.api_url, id_url, self.talkdesk.files.url = urls
         self.talkdesk.token_url = f"{id_url}/oauth/token"
@@ -156,7 +162,7 @@ class Sandbox:
             app,
             access_log=None,
             handler_cancellation=True,
-            shutdown_timeout=0.1,  # 0 would mean for as long as an answer takes
+            shutdown_timeout=0.1,  # 0 would mean no timeout
         )
         await runner.setup()
         self._runners.append(runner)
@@ -169,16 +175,16 @@ class Sandbox:
 
     @property
     def requests(self) -> list[Request]:
-        """The requests that the servers had so far."""
+        """The requests to all servers so far."""
         return self._log.copy()
 
     def forget_requests(self) -> None:
-        """Empties that list."""
+        """Clear the request log."""
         self._log.clear()
 
     @property
     def config(self) -> dict[str, Any]:
-        """Settings of the tap that read all of the history of both vendors."""
+        """Tap settings to sync the whole history of both vendors."""
         return {
             "start_date": "2019-01-01T00:00:00Z",
             "zendesk_subdomain": "sandbox",
@@ -194,7 +200,7 @@ class Sandbox:
 
     @property
     def truth(self) -> dict[str, int]:
-        """How many rows each stream has."""
+        """The number of rows of each stream."""
         return {
             "zendesk_calls": len(self.zendesk.calls),
             "zendesk_legs": len(self.zendesk.legs),
@@ -202,14 +208,14 @@ class Sandbox:
         }
 
     def change_calls(self, count: int, at: datetime | None = None) -> dict[str, int]:
-        """Lets time bring its changes: charges and quality arrive, customers rate, calls come in.
+        """Update calls as the vendors do (charges, call quality, ratings), and add new calls.
 
         Args:
-            count: How many calls of each vendor change; a fifth as many come in anew.
-            at: When this happens; by default now.
+            count: The number of calls of each vendor to update; a fifth as many are added.
+            at: The time of the changes; by default the current time.
 
         Returns:
-            How many rows of each stream changed or are new.
+            The number of updated and added rows of each stream.
         """
         at = at or datetime.fromtimestamp(self._clock(), timezone.utc)
         return self._change_zendesk(count, at) | self._change_talkdesk(count, at)
@@ -219,41 +225,47 @@ class Sandbox:
         legs: dict[int, list[Row]] = {}
         for leg in self.zendesk.legs.values():
             legs.setdefault(leg["call_id"], []).append(leg)
-        made = [row for row in self.zendesk.calls.values() if row["created_at"] > "2020"]
+        # The documented examples are from 2019 and must stay unchanged.
+        generated = [row for row in self.zendesk.calls.values() if row["created_at"] > "2020"]
         update = {"call_charge": "0.071", "quality_issues": ["none"]}
-        rows = [(row | update, legs.get(row["id"], [])) for row in self._maker.choose(made, count)]
+        rows = [
+            (row | update, legs.get(row["id"], []))
+            for row in self._generator.sample(generated, count)
+        ]
         for _ in range(count // 5):
-            call = self._maker.zendesk_call(at - timedelta(minutes=40))
-            rows.append((call, self._maker.zendesk_legs(call)))
-        # In the last minute, however many they are: what appears now may not say that it changed
-        # long ago. One after the other, so that no second outgrows a page.
-        moments = cycle(utc(at - timedelta(seconds=ago)) for ago in range(60))
-        for (call, its_legs), moment in zip(rows, moments, strict=False):
-            self.zendesk.put_call(call | {"updated_at": moment})
-            for leg in its_legs:
-                self.zendesk.put_leg(leg | {"updated_at": moment})
+            call = self._generator.zendesk_call(at - timedelta(minutes=40))
+            rows.append((call, self._generator.zendesk_legs(call)))
+        # All within the last minute, because a row that appears now can't have an older
+        # `updated_at`; spread over its seconds, because the rows of a second must fit a page.
+        timestamps = cycle(format_utc(at - timedelta(seconds=ago)) for ago in range(60))
+        for (call, call_legs), updated_at in zip(rows, timestamps, strict=False):
+            self.zendesk.put_call(call | {"updated_at": updated_at})
+            for leg in call_legs:
+                self.zendesk.put_leg(leg | {"updated_at": updated_at})
             changed["zendesk_calls"] += 1
-            changed["zendesk_legs"] += len(its_legs)
+            changed["zendesk_legs"] += len(call_legs)
         return changed
 
     def _change_talkdesk(self, count: int, at: datetime) -> dict[str, int]:
-        since = utc(at - timedelta(hours=24))
+        since = format_utc(at - timedelta(hours=24))
         examples = {row["call_id"] for row in example("talkdesk_calls")}
         recent = [
             row
-            for name, row in self.talkdesk.calls.items()
-            if (row["end_at"] or "") >= since and name not in examples
+            for call_id, row in self.talkdesk.calls.items()
+            if (row["end_at"] or "") >= since and call_id not in examples
         ]
         rows = [
             row
             | {
-                "csat_score": self._maker.score(),
-                "csat_survey_time": utc(at),
+                "csat_score": self._generator.csat_score(),
+                "csat_survey_time": format_utc(at),
                 "notes": "Rated on the next day.",
             }
-            for row in self._maker.choose(recent, count)
+            for row in self._generator.sample(recent, count)
         ]
-        rows += [self._maker.talkdesk_call(at - timedelta(minutes=40)) for _ in range(count // 5)]
+        rows += [
+            self._generator.talkdesk_call(at - timedelta(minutes=40)) for _ in range(count // 5)
+        ]
         for row in rows:
             self.talkdesk.put_call(row)
         return {"talkdesk_calls": len(rows)}

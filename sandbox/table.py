@@ -1,4 +1,4 @@
-"""Rows in the order of one of their times, found without looking at all of them."""
+"""Rows indexed by a timestamp field."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sandbox.history import epoch
+from sandbox.history import to_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,61 +18,61 @@ K = TypeVar("K", int, str)
 
 
 class Table(Generic[K]):
-    """The rows of one kind, by key and by time; safe to change while the servers read it."""
+    """Rows by primary key and by timestamp. Thread-safe."""
 
-    def __init__(self, rows: Mapping[K, Row], *, key: str, time: str) -> None:
-        """Takes rows.
+    def __init__(self, rows: Mapping[K, Row], *, key: str, order_by: str) -> None:
+        """Index rows.
 
         Args:
-            rows: The rows, by their key.
-            key: The field that holds the key.
-            time: The field that they are ordered by.
+            rows: The rows by primary key.
+            key: The field with the primary key.
+            order_by: The field with the timestamp that orders the rows.
         """
         self.rows: dict[K, Row] = dict(rows)
         self._key = key
-        self._time = time
+        self._order_by = order_by
         self._visible_at: dict[K, float] = {}
         self._order: list[tuple[int, K]] = sorted(
-            (epoch(row[time]), name) for name, row in self.rows.items()
+            (to_epoch(row[order_by]), name) for name, row in self.rows.items()
         )
         self._lock = threading.Lock()
 
     def put(self, row: Row, visible_at: float | None = None) -> None:
-        """Adds a row, or replaces the one with its key.
+        """Insert a row, or replace the row with the same primary key.
 
         Args:
             row: The row.
-            visible_at: From when on it is shown, in seconds since 1970; at once without.
+            visible_at: The Unix time from which reads return it; by default immediately.
         """
         name: K = row[self._key]
-        entry = (epoch(row[self._time]), name)
+        entry = (to_epoch(row[self._order_by]), name)
         with self._lock:
             if old := self.rows.get(name):
-                del self._order[bisect_left(self._order, (epoch(old[self._time]), name))]
+                del self._order[bisect_left(self._order, (to_epoch(old[self._order_by]), name))]
             self.rows[name] = row
             insort(self._order, entry)
             self._visible_at[name] = visible_at or 0.0
 
     def page(self, start: int, size: int, *, now: float, lag: float = 0.0) -> list[Row]:
-        """The first visible rows from a second on, in order.
+        """Return the first visible rows at or after a timestamp, in order.
 
         Args:
-            start: The second.
-            size: How many rows at most.
-            now: The time.
-            lag: For how many seconds after its time a row stays hidden.
+            start: The Unix time of the first row, inclusive.
+            size: The maximum number of rows.
+            now: The current Unix time.
+            lag: How many seconds after its timestamp a row stays hidden.
         """
         with self._lock:
-            end = self._place(int(now - lag) + 1) if lag else len(self._order)
-            return list(islice(self._visible(self._place(start), end, now), size))
+            end = self._index_of(int(now - lag) + 1) if lag else len(self._order)
+            return list(islice(self._visible(self._index_of(start), end, now), size))
 
     def between(self, start: int, end: int, *, now: float) -> list[Row]:
-        """The visible rows from a second on and before another, in order."""
+        """Return the visible rows from `start` (inclusive) to `end` (exclusive), in order."""
         with self._lock:
-            return list(self._visible(self._place(start), self._place(end), now))
+            return list(self._visible(self._index_of(start), self._index_of(end), now))
 
-    def _place(self, second: int) -> int:
-        """Where the rows of a second begin."""
+    def _index_of(self, second: int) -> int:
+        """Return the index of the first row at or after a Unix time."""
         return bisect_left(self._order, second, key=lambda entry: entry[0])
 
     def _visible(self, first: int, end: int, now: float) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""What the four servers share: a log of requests, faults, and answers in JSON."""
+"""What the four servers share: the request log, faults, JSON bodies and access tokens."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
     Clock = Callable[[], float]
 
-#: Where the sandbox is told what to do; not logged, and without faults.
-CONTROL = "/_sandbox"
+#: The path prefix of the control API, which is neither logged nor subject to faults.
+CONTROL_PREFIX = "/_sandbox"
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that a server had.
+    """A request that a server received.
 
     Attributes:
-        vendor: Which server: `zendesk`, `talkdesk`, `talkdesk-id` or `files`.
-        status: What it was answered with; 0 where it was not.
-        at: When it came, in seconds since 1970.
-        body: Its body, where that is JSON or a form.
+        vendor: The server: `zendesk`, `talkdesk`, `talkdesk-id` or `files`.
+        status: The status of the response; 0 if there was none.
+        at: The Unix time of its arrival.
+        body: The decoded body if it is JSON or a form.
     """
 
     vendor: str
@@ -46,36 +46,36 @@ class Request:
 
 
 class RequestLog:
-    """The requests that all servers had, in the order of their answers."""
+    """The requests to all servers, in the order of their responses. Thread-safe."""
 
     def __init__(self) -> None:
-        """Starts empty."""
+        """Create an empty log."""
         self._requests: list[Request] = []
         self._lock = threading.Lock()
 
     def append(self, request: Request) -> None:
-        """Adds a request."""
+        """Append a request."""
         with self._lock:
             self._requests.append(request)
 
     def copy(self) -> list[Request]:
-        """The requests so far."""
+        """Return the requests so far."""
         with self._lock:
             return list(self._requests)
 
     def clear(self) -> None:
-        """Forgets them."""
+        """Remove all requests."""
         with self._lock:
             self._requests.clear()
 
 
-def application(vendor: str, *, faults: Faults, log: RequestLog, clock: Clock) -> web.Application:
-    """An empty application that logs its requests and meets the faults."""
+def make_app(vendor: str, *, faults: Faults, log: RequestLog, clock: Clock) -> web.Application:
+    """Return an application without routes that logs its requests and applies the faults."""
 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(CONTROL):
-            return await handler(request)  # no vendor has this
+        if request.path.startswith(CONTROL_PREFIX):
+            return await handler(request)  # not part of any vendor's API
         at, status = clock(), 0
         fault = faults.for_request(request.method, request.path)
         try:
@@ -98,7 +98,7 @@ def application(vendor: str, *, faults: Faults, log: RequestLog, clock: Clock) -
                     dict(request.headers),
                     status,
                     at,
-                    await _body(request),
+                    await _decoded_body(request),
                 )
             )
         return response
@@ -106,7 +106,7 @@ def application(vendor: str, *, faults: Faults, log: RequestLog, clock: Clock) -
     return web.Application(middlewares=[record])
 
 
-async def _body(request: web.Request) -> Any:  # noqa: ANN401 - whatever was sent
+async def _decoded_body(request: web.Request) -> Any:  # noqa: ANN401 - any JSON
     if not request.body_exists:
         return None
     if request.content_type != "application/json":
@@ -117,11 +117,11 @@ async def _body(request: web.Request) -> Any:  # noqa: ANN401 - whatever was sen
         return None
 
 
-async def sent_object(request: web.Request) -> dict[str, Any]:
-    """The JSON object that a request brings.
+async def read_json_object(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object in the body of a request.
 
     Raises:
-        web.HTTPBadRequest: It brings none.
+        web.HTTPBadRequest: The body is not a JSON object.
     """
     try:
         return msgspec.json.decode(await request.read(), type=dict[str, Any])
@@ -129,8 +129,10 @@ async def sent_object(request: web.Request) -> dict[str, Any]:
         raise web.HTTPBadRequest(text=f"Not a JSON object: {error}") from None
 
 
-def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """An answer in JSON."""
+def json_response(
+    body: object, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """Return a response with a JSON body."""
     return web.Response(
         status=status,
         body=msgspec.json.encode(body),
@@ -140,29 +142,29 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
 
 
 class Tokens:
-    """The access tokens that a server gave out."""
+    """The access tokens that a server issued."""
 
     def __init__(self, clock: Clock) -> None:
-        """Starts without any."""
+        """Start without tokens."""
         self._clock = clock
-        self._ends: dict[str, float] = {}
+        self._expires_at: dict[str, float] = {}
 
     def issue(self, seconds: float) -> str:
-        """A new token that is good for so many seconds."""
+        """Return a new token that is valid for this many seconds."""
         token = f"sandbox-token-{secrets.token_hex(16)}"
-        self._ends[token] = self._clock() + seconds
+        self._expires_at[token] = self._clock() + seconds
         return token
 
     def revoke(self) -> None:
-        """Makes all tokens invalid."""
-        self._ends.clear()
+        """Invalidate all tokens."""
+        self._expires_at.clear()
 
     @property
     def issued(self) -> list[str]:
-        """The tokens that were given out and not revoked."""
-        return list(self._ends)
+        """The tokens that were issued and not revoked."""
+        return list(self._expires_at)
 
-    def is_good(self, authorization: str) -> bool:
-        """Whether an Authorization header carries a token that has not ended."""
+    def is_valid(self, authorization: str) -> bool:
+        """Return whether an `Authorization` header holds a token that has not expired."""
         scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self._ends.get(token, 0.0) > self._clock()
+        return scheme.lower() == "bearer" and self._expires_at.get(token, 0.0) > self._clock()

@@ -1,7 +1,7 @@
-"""Zendesk on loopback: the token endpoint and the incremental exports of Talk.
+"""A fake Zendesk: the token endpoint and the incremental exports of the Talk API.
 
-After Zendesk's documentation ("Incremental Exports" of the Talk API, "OAuth Tokens") and answers
-of real accounts that were published.
+Follows Zendesk's documentation ("Incremental Exports" of the Talk API, "OAuth Tokens") and
+published responses of real accounts.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from sandbox.history import epoch
+from sandbox.history import to_epoch
 from sandbox.table import Table
-from sandbox.web import Tokens, answer, sent_object
+from sandbox.web import Tokens, json_response, read_json_object
 
 if TYPE_CHECKING:
     from sandbox.history import History, Row
     from sandbox.web import Clock
 
 PATH = "/api/v2/channels/voice/stats/incremental"
-#: How long a token may be asked to live.
+#: The values of `expires_in` that Zendesk accepts, in seconds.
 TOKEN_LIFETIME = range(300, 172_801)
-_PLAIN_429 = "Number of allowed incremental export API requests per minute exceeded"
+_RATE_LIMIT_MESSAGE = "Number of allowed incremental export API requests per minute exceeded"
 
 
 class Zendesk:
-    """One account.
+    """A Zendesk account.
 
     Attributes:
         url: The base URL.
-        next_page_extra: Parameters that `next_page` carries besides `start_time`.
-        shuffle: Whether the rows of a page come in any order.
-        empty_next_page: What `next_page` is on an empty page: None, or `same` for the URL asked.
-        row_lag_seconds: For how long after its `updated_at` a row stays hidden.
+        next_page_extra: Query parameters that `next_page` holds in addition to `start_time`.
+        shuffle: Whether the rows of a page are in random order.
+        empty_next_page: The `next_page` of an empty page: None, or `same` for the requested URL.
+        row_lag_seconds: How long a row stays hidden after its `updated_at`.
     """
 
     client_id = "sandbox-zendesk-client"
-    client_secret = "sandbox-zendesk-secret-a7c1"  # noqa: S105 - of nothing
-    access_token = "sandbox-zendesk-ready-token-b8d2"  # noqa: S105 - of nothing
+    client_secret = "sandbox-zendesk-secret-a7c1"  # noqa: S105 - fake
+    access_token = "sandbox-zendesk-ready-token-b8d2"  # noqa: S105 - fake
     email = "admin@example.com"
-    api_token = "sandbox-zendesk-api-token-c9e3"  # noqa: S105 - of nothing
+    api_token = "sandbox-zendesk-api-token-c9e3"  # noqa: S105 - fake
 
     def __init__(
         self,
@@ -55,19 +55,27 @@ class Zendesk:
         requests_per_minute: int | None,
         token_seconds: float,
     ) -> None:
-        """Takes what happened; serves nothing yet."""
+        """Create an account with a call history.
+
+        Args:
+            history: The calls and legs of the account.
+            clock: Returns the current Unix time.
+            page_size: The maximum number of rows of a page.
+            requests_per_minute: The rate limit; None for no limit.
+            token_seconds: The maximum lifetime of a token.
+        """
         self.url = ""
         self.next_page_extra: dict[str, str] = {}
         self.shuffle = False
         self.empty_next_page: str | None = None
         self.row_lag_seconds = 0.0
         self._tables = {
-            "calls": Table(history.zendesk_calls, key="id", time="updated_at"),
-            "legs": Table(history.zendesk_legs, key="id", time="updated_at"),
+            "calls": Table(history.zendesk_calls, key="id", order_by="updated_at"),
+            "legs": Table(history.zendesk_legs, key="id", order_by="updated_at"),
         }
         self._clock = clock
         self._page_size = page_size
-        self._quota = requests_per_minute
+        self._requests_per_minute = requests_per_minute
         self._token_seconds = token_seconds
         self._tokens = Tokens(clock)
         self._recent: deque[float] = deque()
@@ -83,73 +91,75 @@ class Zendesk:
         return self._tables["legs"].rows
 
     def put_call(self, row: Row, visible_at: float | None = None) -> None:
-        """Adds or replaces a call; it may become visible later."""
+        """Insert or replace a call, visible from `visible_at` (Unix time) or immediately."""
         self._tables["calls"].put(row, visible_at)
 
     def put_leg(self, row: Row, visible_at: float | None = None) -> None:
-        """Adds or replaces a leg; it may become visible later."""
+        """Insert or replace a leg, visible from `visible_at` (Unix time) or immediately."""
         self._tables["legs"].put(row, visible_at)
 
     @property
     def tokens(self) -> Tokens:
-        """The tokens that were given out."""
+        """The tokens that were issued."""
         return self._tokens
 
     def add_routes(self, app: web.Application) -> None:
-        """Puts the account's endpoints into an application."""
+        """Add the endpoints of the account to an application."""
         app.router.add_post("/oauth/tokens", self._token)
         for resource in self._tables:
-            for ending in ("", ".json"):
-                app.router.add_get(f"{PATH}/{resource}{ending}", self._export)
+            for suffix in ("", ".json"):
+                app.router.add_get(f"{PATH}/{resource}{suffix}", self._export)
 
     async def _token(self, request: web.Request) -> web.Response:
-        asked = await sent_object(request)
-        if (asked.get("client_id"), asked.get("client_secret")) != (
+        body = await read_json_object(request)
+        if (body.get("client_id"), body.get("client_secret")) != (
             self.client_id,
             self.client_secret,
         ):
-            said = "Client authentication failed due to unknown client."
-            return answer({"error": "invalid_client", "error_description": said}, 401)
-        if asked.get("grant_type") != "client_credentials":
-            return answer({"error": "unsupported_grant_type"}, 400)
-        if asked.get("scope", "read") != "read":
-            said = "The requested scope is invalid, unknown, or malformed."
-            return answer({"error": "invalid_scope", "error_description": said}, 400)
-        wanted = asked.get("expires_in")
-        if wanted is not None and wanted not in TOKEN_LIFETIME:
-            return answer({"error": "invalid_request", "error_description": "expires_in"}, 400)
-        seconds = min(self._token_seconds, wanted or self._token_seconds)
-        issued = {
+            description = "Client authentication failed due to unknown client."
+            return _oauth_error("invalid_client", description, status=401)
+        if body.get("grant_type") != "client_credentials":
+            return json_response({"error": "unsupported_grant_type"}, 400)
+        if body.get("scope", "read") != "read":
+            description = "The requested scope is invalid, unknown, or malformed."
+            return _oauth_error("invalid_scope", description)
+        expires_in = body.get("expires_in")
+        if expires_in is not None and expires_in not in TOKEN_LIFETIME:
+            return _oauth_error("invalid_request", "expires_in")
+        seconds = min(self._token_seconds, expires_in or self._token_seconds)
+        token = {
             "access_token": self._tokens.issue(seconds),
             "token_type": "bearer",
             "scope": "read",
         }
-        # Only those who ask for an end are told it.
-        return answer(issued if wanted is None else issued | {"expires_in": int(seconds)})
+        # Zendesk returns `expires_in` only to requests that set it.
+        return json_response(token if expires_in is None else token | {"expires_in": int(seconds)})
 
     async def _export(self, request: web.Request) -> web.Response:
-        if not self._is_allowed(request.headers.get("Authorization", "")):
-            return answer({"error": "Couldn't authenticate you"}, 401)
-        if wait := self._wait():
-            headers = {"Retry-After": str(wait)}
-            return web.Response(status=429, text=_PLAIN_429, headers=headers)
+        if not self._is_authorized(request.headers.get("Authorization", "")):
+            return json_response({"error": "Couldn't authenticate you"}, 401)
+        if retry_after := self._retry_after():
+            headers = {"Retry-After": str(retry_after)}
+            return web.Response(status=429, text=_RATE_LIMIT_MESSAGE, headers=headers)
         resource = request.path.rpartition("/")[2].removesuffix(".json")
         try:
             start = int(request.query["start_time"])
         except (KeyError, ValueError):
-            return answer({"error": "InvalidValue", "description": "start_time"}, 400)
+            return json_response({"error": "InvalidValue", "description": "start_time"}, 400)
         rows = self._tables[resource].page(
             start, self._page_size, now=self._clock(), lag=self.row_lag_seconds
         )
         if not rows:
-            asked = f"{self.url}{request.path_qs}"
-            next_page = asked if self.empty_next_page == "same" else None
-            return answer({resource: [], "count": 0, "end_time": None, "next_page": next_page})
-        end_time = epoch(rows[-1]["updated_at"])
+            requested_url = f"{self.url}{request.path_qs}"
+            next_page = requested_url if self.empty_next_page == "same" else None
+            return json_response(
+                {resource: [], "count": 0, "end_time": None, "next_page": next_page}
+            )
+        end_time = to_epoch(rows[-1]["updated_at"])
         if self.shuffle:
             random.shuffle(rows)
         query = urlencode({"start_time": end_time, **self.next_page_extra})
-        return answer(
+        return json_response(
             {
                 resource: rows,
                 "count": len(rows),
@@ -160,19 +170,23 @@ class Zendesk:
             headers={"x-rate-limit": "700", "x-rate-limit-remaining": "699"},
         )
 
-    def _is_allowed(self, authorization: str) -> bool:
+    def _is_authorized(self, authorization: str) -> bool:
         basic = base64.b64encode(f"{self.email}/token:{self.api_token}".encode()).decode()
-        known = {f"Bearer {self.access_token}", f"Basic {basic}"}
-        return authorization in known or self._tokens.is_good(authorization)
+        accepted = {f"Bearer {self.access_token}", f"Basic {basic}"}
+        return authorization in accepted or self._tokens.is_valid(authorization)
 
-    def _wait(self) -> int:
-        """For how many seconds a request comes too early; 0 if it does not."""
-        if self._quota is None:
+    def _retry_after(self) -> int:
+        """Return the seconds until the rate limit allows a request, or 0 and count it."""
+        if self._requests_per_minute is None:
             return 0
         now = self._clock()
         while self._recent and self._recent[0] <= now - 60:
             self._recent.popleft()
-        if len(self._recent) >= self._quota:
+        if len(self._recent) >= self._requests_per_minute:
             return ceil(self._recent[0] + 60 - now)
         self._recent.append(now)
         return 0
+
+
+def _oauth_error(error: str, description: str, *, status: int = 400) -> web.Response:
+    return json_response({"error": error, "error_description": description}, status)

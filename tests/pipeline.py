@@ -1,4 +1,4 @@
-"""Meltano's runs from both vendors into PostgreSQL, and what is seen at both ends of them."""
+"""Meltano pipelines from both vendors into PostgreSQL, and snapshots of their source and result."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ STATE_ID = "sandbox:tap-voicecalls-to-target-postgres"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the vendors have, what PostgreSQL has, both by stream and key, Meltano's bookmarks."""
+class Snapshot:
+    """The state of a pipeline after a run.
 
-    history: Tables
+    Attributes:
+        source: The vendors' rows by stream and primary key.
+        tables: The rows in PostgreSQL by stream and primary key.
+        bookmarks: Meltano's bookmarks by stream.
+    """
+
+    source: Tables
     tables: Tables
     bookmarks: dict[str, Any]
 
@@ -43,56 +49,57 @@ class Pipeline:
     postgres: Database
     meltano: Meltano
 
-    def look(self) -> Seen:
-        """What is there now."""
-        return Seen(
+    def snapshot(self) -> Snapshot:
+        """Return the current state."""
+        return Snapshot(
             {
                 "talkdesk_calls": dict(self.sandbox.talkdesk.calls),
                 "zendesk_calls": dict(self.sandbox.zendesk.calls),
                 "zendesk_legs": dict(self.sandbox.zendesk.legs),
             },
-            {stream: table_in(self.postgres, "tap_voicecalls", stream) for stream in KEYS},
-            bookmarks_in(self.meltano),
+            {stream: read_table(self.postgres, "tap_voicecalls", stream) for stream in KEYS},
+            get_bookmarks(self.meltano),
         )
 
 
 @dataclass(frozen=True)
 class TwoRuns:
-    """Two runs with changes between them.
+    """Two runs, with changes at the vendors in between.
 
     Attributes:
-        seen: What was there after each.
-        changed: How many rows of each stream changed or came in between them.
-        types: The columns' types.
+        snapshots: The state after each run.
+        changed: The number of rows of each stream that changed or were added in between.
+        types: The type of each column by table.
     """
 
-    seen: tuple[Seen, Seen]
+    snapshots: tuple[Snapshot, Snapshot]
     changed: dict[str, int]
     types: dict[str, dict[str, str]]
 
 
 def run_twice(pipeline: Pipeline) -> TwoRuns:
-    """Runs the project's job, then its schedule."""
-    run_to_the_end(pipeline.meltano, "run", JOB)
-    first = pipeline.look()
+    """Run the project's job, change calls, and run its schedule."""
+    run_successfully(pipeline.meltano, "run", JOB)
+    first = pipeline.snapshot()
     changed = pipeline.sandbox.change_calls(10)
-    run_to_the_end(pipeline.meltano, "schedule", "run", SCHEDULE)
-    return TwoRuns((first, pipeline.look()), changed, types_in(pipeline.postgres))
+    run_successfully(pipeline.meltano, "schedule", "run", SCHEDULE)
+    return TwoRuns((first, pipeline.snapshot()), changed, column_types(pipeline.postgres))
 
 
-def run_to_the_end(meltano: Meltano, *command: str, **settings: str) -> None:
-    """Runs a command that goes well."""
-    run = meltano(*command, **settings)
+def run_successfully(meltano: Meltano, *command: str, **environment: str) -> None:
+    """Run a command and check that it succeeds."""
+    run = meltano(*command, **environment)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def recently() -> dict[str, str]:
-    """The setting of a start that leaves the long years without calls out."""
+def recent_start() -> dict[str, str]:
+    """Return a start date that skips the years between the documented examples and the history."""
     start = datetime.now(timezone.utc) - timedelta(days=21)
     return {"TAP_VOICECALLS_START_DATE": text(start)}
 
 
-def table_in(postgres: Database, schema: str, stream: str) -> dict[Any, Row]:
+def read_table(postgres: Database, schema: str, stream: str) -> dict[Any, Row]:
+    """Return the rows of a table by primary key, which must be unique."""
     query = sql.SQL("select * from {}").format(sql.Identifier(schema, stream))
     with psycopg.connect(postgres.conninfo, row_factory=dict_row) as connection:
         rows = connection.execute(query).fetchall()
@@ -101,19 +108,19 @@ def table_in(postgres: Database, schema: str, stream: str) -> dict[Any, Row]:
     return table
 
 
-def types_in(postgres: Database) -> dict[str, dict[str, str]]:
+def column_types(postgres: Database) -> dict[str, dict[str, str]]:
     types: dict[str, dict[str, str]] = {}
     with psycopg.connect(postgres.conninfo) as connection:
-        for table, column, its_type in connection.execute(
+        for table, column, type_name in connection.execute(
             "select table_name, column_name, udt_name from information_schema.columns "
             "where table_schema = 'tap_voicecalls'"
         ):
-            types.setdefault(table, {})[column] = its_type
+            types.setdefault(table, {})[column] = type_name
     return types
 
 
-def bookmarks_in(meltano: Meltano, state_id: str = STATE_ID) -> dict[str, Any]:
-    """The bookmarks that Meltano keeps."""
+def get_bookmarks(meltano: Meltano, state_id: str = STATE_ID) -> dict[str, Any]:
+    """Return the bookmarks in Meltano's state."""
     state = meltano("state", "get", state_id)
     bookmarks: dict[str, Any] = json.loads(state.stdout)["singer_state"]["bookmarks"]
     return bookmarks

@@ -1,4 +1,4 @@
-"""What pyproject.toml says of the project."""
+"""The project metadata from pyproject.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ else:
 
 PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 METADATA: dict[str, Any] = PYPROJECT["project"]
-#: The Pythons that the tap says it runs on.
+#: The Python versions that the tap supports.
 PYTHONS = [
     version
     for classifier in METADATA["classifiers"]

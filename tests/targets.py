@@ -1,7 +1,11 @@
-"""Singer targets of others, each in an environment of its own, kept between runs."""
+"""Third-party Singer targets, each in its own virtual environment, which is kept between runs.
+
+`python -m tests.targets` installs all of them.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -20,77 +24,87 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / ".targets"
 
-#: Each target as its newest release on the index; by the name of its distribution.
+#: The latest release of each target on the package index, by distribution name.
 TARGETS = {
     "meltanolabs-target-postgres": "meltanolabs-target-postgres==0.8.1",
-    # It pins psycopg2-binary 2.9.5, whose wheels end with Python 3.11.
+    # It pins psycopg2-binary 2.9.5, which has no wheels for Python 3.12 and later.
     "pipelinewise-target-postgres": "pipelinewise-target-postgres==2.1.2; python_version < '3.12'",
-    # The wheels of the DuckDB that it needs end with Python 3.13; see below.
+    # The DuckDB version below has no wheels for Python 3.14 and later.
     "target-duckdb": "target-duckdb==0.8.0; python_version < '3.14'",
     "target-jsonl": "target-jsonl==0.1.4",
     "meltanolabs-target-csv": "meltanolabs-target-csv==0.5.0",
-    # Of 2019. Later ones are only in its repository.
+    # Released in 2019. Later versions are only in its repository.
     "target-sqlite": "target-sqlite==0.2.0",
 }
-#: What a target needs beside it, and does not say.
-BESIDE = {
-    # From 1.3 on, DuckDB takes the first row of each batch for a header, and it is lost.
+#: Constraints that a target does not declare.
+CONSTRAINTS = {
+    # DuckDB 1.3 and later takes the first row of each batch for a header and drops it.
     "target-duckdb": "duckdb==1.2.2",
 }
-#: What a target's Python is to run at its start.
-AT_START = {
-    # It and its SQLAlchemy 1.2 look for this name where it was before Python 3.10.
+#: Code that a target's Python runs on startup.
+STARTUP_CODE = {
+    # The target and its SQLAlchemy 1.2 use this alias, which was removed in Python 3.10.
     "target-sqlite": "import collections.abc; "
     "collections.MutableMapping = collections.abc.MutableMapping",
 }
 
-#: What the targets' environment has to say.
-ENVIRONMENT = {
-    # Else meltanolabs-target-postgres stores times in the zone of the server.
+#: Environment variables for the targets.
+TARGET_ENVIRONMENT = {
+    # Otherwise, meltanolabs-target-postgres stores timestamps in the server's time zone.
     "PGTZ": "UTC",
 }
 
 
-def executable(distribution: str) -> Path:
-    """Installs a target, unless it is already there as it should be.
+def is_supported(distribution: str) -> bool:
+    """Return whether a target can be installed on this Python."""
+    marker = Requirement(TARGETS[distribution]).marker
+    return marker is None or marker.evaluate()
 
-    Where it can't be installed on this Python, the test is skipped.
+
+def target_command(distribution: str) -> Path:
+    """Return the path of a target's executable, and install the target if necessary.
+
+    If this Python does not support the target, skip the test.
 
     Args:
         distribution: One of `TARGETS`.
-
-    Returns:
-        The path of its command.
     """
-    requirement = TARGETS[distribution]
-    marker = Requirement(requirement).marker
-    if marker is not None and not marker.evaluate():
-        pytest.skip(f"{requirement} can't be installed on Python {platform.python_version()}")
-    packages = [requirement, *filter(None, [BESIDE.get(distribution)])]
-    at_start = AT_START.get(distribution, "")
+    if not is_supported(distribution):
+        pytest.skip(f"{TARGETS[distribution]} does not support Python {platform.python_version()}")
+    return install(distribution)
+
+
+def install(distribution: str) -> Path:
+    """Install a target unless it is up to date, and return the path of its executable."""
+    packages = [TARGETS[distribution], *filter(None, [CONSTRAINTS.get(distribution)])]
+    startup_code = STARTUP_CODE.get(distribution, "")
     folder = FOLDER / distribution
-    installed = folder / "installed"
-    wanted = "\n".join([*packages, at_start, sys.version])
-    if not installed.exists() or installed.read_text() != wanted:
-        _uv("venv", "--clear", "--python", sys.executable, str(folder))
-        _uv("pip", "install", "--python", str(folder / "bin/python"), *packages)
-        site_packages = sysconfig.get_path("purelib", "posix_prefix", {"base": str(folder)})
-        Path(site_packages, "at_start.pth").write_text(at_start)
-        installed.write_text(wanted)
+    stamp = folder / "installed"
+    expected = "\n".join([*packages, startup_code, sys.version])
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / f"{distribution}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if not stamp.exists() or stamp.read_text() != expected:
+            print(f"Installing {' and '.join(packages)}", flush=True)  # noqa: T201 - progress
+            _uv("venv", "--clear", "--python", sys.executable, str(folder))
+            _uv("pip", "install", "--python", str(folder / "bin/python"), *packages)
+            site_packages = sysconfig.get_path("purelib", "posix_prefix", {"base": str(folder)})
+            Path(site_packages, "startup.pth").write_text(startup_code)
+            stamp.write_text(expected)
     return folder / "bin" / distribution[distribution.index("target-") :]
 
 
 @dataclass(frozen=True)
 class Load:
-    """How `tap-voicecalls | target` ended.
+    """The result of `tap-voicecalls | target`.
 
     Attributes:
-        codes: The exit codes of both.
-        logs: What both wrote to stderr.
-        states: What the target wrote to stdout, a state a line.
+        exit_codes: The exit codes of the tap and the target.
+        logs: The stderr of the tap and the target.
+        states: The states that the target wrote to stdout, one per line.
     """
 
-    codes: tuple[int, int]
+    exit_codes: tuple[int, int]
     logs: tuple[str, str]
     states: list[dict[str, Any]]
 
@@ -103,26 +117,28 @@ def load(
     target: Mapping[str, Any],
     state: Mapping[str, Any],
 ) -> Load:
-    """Pipes the tap into a target.
+    """Pipe the tap into a target.
 
     Args:
-        distribution: The target.
-        folder: Where the files of this run go.
-        tap: The tap's settings.
-        target: The target's settings.
-        state: The state to begin with.
+        distribution: The target, one of `TARGETS`.
+        folder: The working directory of the run.
+        tap: The config of the tap.
+        target: The config of the target.
+        state: The initial state.
     """
     files = {"tap": tap, "target": target, "state": state}
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     tap_command = str(Path(sys.executable).with_name("tap-voicecalls"))
-    target_command = str(executable(distribution))
+    target_path = str(target_command(distribution))
     logs = folder / "tap.log", folder / "target.log"
-    environment = os.environ | ENVIRONMENT | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    environment = (
+        os.environ | TARGET_ENVIRONMENT | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    )
     with (
         logs[0].open("w") as tap_log,
         logs[1].open("w") as target_log,
-        subprocess.Popen(  # noqa: S603 - our own tap
+        subprocess.Popen(  # noqa: S603 - the tap
             [tap_command, "--config", "tap.json", "--state", "state.json"],
             cwd=folder,
             env=environment,
@@ -130,8 +146,8 @@ def load(
             stdout=subprocess.PIPE,
             stderr=tap_log,
         ) as tap_run,
-        subprocess.Popen(  # noqa: S603 - a target from the index
-            [target_command, "--config", "target.json"],
+        subprocess.Popen(  # noqa: S603 - an installed target
+            [target_path, "--config", "target.json"],
             cwd=folder,
             env=environment,
             stdin=tap_run.stdout,
@@ -141,7 +157,7 @@ def load(
         ) as target_run,
     ):
         assert tap_run.stdout is not None
-        tap_run.stdout.close()  # or the tap would not see that the target went away
+        tap_run.stdout.close()  # otherwise the tap would not notice a closed pipe
         states, _ = target_run.communicate()
     return Load(
         (tap_run.returncode, target_run.returncode),
@@ -152,4 +168,14 @@ def load(
 
 def _uv(*arguments: str) -> None:
     uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, *arguments, "--quiet"], check=True)  # noqa: S603 - our own uv
+    subprocess.run([uv, *arguments, "--quiet"], check=True)  # noqa: S603 - the project's uv
+
+
+def main() -> None:
+    """Install all targets that support this Python."""
+    for distribution in filter(is_supported, TARGETS):
+        install(distribution)
+
+
+if __name__ == "__main__":
+    main()

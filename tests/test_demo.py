@@ -1,4 +1,4 @@
-"""The demo shows what each run brought, fails if one fails, and leaves nothing running."""
+"""The demo prints what each run loaded, reports failures, and cleans up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from demo.__main__ import check, run
+from demo.__main__ import check_counts, run_pipeline
 from demo.database import database
 from demo.meltano import PROJECT, Meltano
 from sandbox import Fault, Sandbox
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def started_demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A demo that keeps its files in a folder."""
+def start_demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo with a temporary folder of its own."""
     with subprocess.Popen(
         [sys.executable, "-m", "demo"],
         cwd=PROJECT,
@@ -38,8 +38,8 @@ def started_demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
         yield demo
 
 
-def running(folder: Path) -> list[psutil.Process]:
-    """What was started by the demo that keeps its files in a folder, and the demo itself."""
+def demo_processes(folder: Path) -> list[psutil.Process]:
+    """Return the running processes of the demo with a temporary folder."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "environ"])
@@ -47,60 +47,66 @@ def running(folder: Path) -> list[psutil.Process]:
     ]
 
 
-def is_loading(folder: Path) -> bool:
-    """Whether Meltano has got as far as to start the target."""
+def is_target_running(folder: Path) -> bool:
+    """Return whether Meltano has started the target."""
     return any(
-        "/bin/target-postgres" in " ".join(process.info["cmdline"]) for process in running(folder)
+        "/bin/target-postgres" in " ".join(process.info["cmdline"])
+        for process in demo_processes(folder)
     )
 
 
 @pytest.mark.meltano
-def test_it_shows_what_each_run_brought_and_the_calls_of_a_week(tmp_path: Path) -> None:
-    with started_demo(tmp_path) as demo:
+@pytest.mark.xdist_group("pipeline")
+def test_demo_prints_counts_of_each_run_and_calls_per_day(tmp_path: Path) -> None:
+    with start_demo(tmp_path) as demo:
         output, _ = demo.communicate()
     assert demo.returncode == 0, output
     runs = re.findall(r"(?:talkdesk|zendesk)_(?:calls|legs) +(\d+) +(\d+)", output)
     assert len(runs) == 6
-    assert all(rows == brought for rows, brought in runs[:3])
-    assert all(0 < int(brought) < int(rows) / 2 for rows, brought in runs[3:])
+    assert all(rows == loaded for rows, loaded in runs[:3])
+    assert all(0 < int(loaded) < int(rows) / 2 for rows, loaded in runs[3:])
     assert len(re.findall(r"^ +\d{4}-\d\d-\d\d +\d+ +\d+$", output, re.MULTILINE)) == 7
     assert not list(tmp_path.glob("voicecalls-*"))
 
 
 @pytest.mark.meltano
+@pytest.mark.xdist_group("pipeline")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_leaves_nothing_behind(tmp_path: Path, signum: signal.Signals) -> None:
-    with started_demo(tmp_path) as demo:
-        while demo.poll() is None and not is_loading(tmp_path):
+def test_interrupted_demo_leaves_nothing_behind(tmp_path: Path, signum: signal.Signals) -> None:
+    with start_demo(tmp_path) as demo:
+        while demo.poll() is None and not is_target_running(tmp_path):
             time.sleep(0.1)
         demo.send_signal(signum)
         output, _ = demo.communicate()
     assert demo.returncode == 128 + signum, output
     assert "Traceback" not in output
-    _, left = psutil.wait_procs(running(tmp_path), timeout=2)
-    assert not left
+    _, alive = psutil.wait_procs(demo_processes(tmp_path), timeout=2)
+    assert not alive
     assert not list(tmp_path.glob("voicecalls-*"))
 
 
 @pytest.mark.meltano
-def test_a_run_that_fails_ends_it_with_the_reason(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("pipeline")
+def test_failed_run_ends_demo_with_reason(tmp_path: Path) -> None:
     with Sandbox(calls=5) as sandbox, database() as postgres:
         for path in ("/oauth/token", "/oauth/tokens"):
             sandbox.faults.add(Fault(path=path, times=None, status=401, body={"error": "no"}))
-        with pytest.raises(SystemExit, match=r"(?s)zendesk_client.*ended with exit code 1"):
-            run(Meltano(sandbox, postgres, tmp_path), "both vendors refuse")
+        with pytest.raises(SystemExit, match=r"(?s)zendesk_client.*failed with exit code 1"):
+            run_pipeline(
+                Meltano(sandbox, postgres, tmp_path), "both vendors reject the credentials"
+            )
 
 
-def test_rows_that_did_not_come_end_it() -> None:
+def test_missing_rows_end_demo() -> None:
     sandbox = Sandbox(calls=5)
     changed = {"talkdesk_calls": 1, "zendesk_calls": 1, "zendesk_legs": 1}
     with pytest.raises(SystemExit, match="talkdesk_calls has 5 rows, but the vendor has 6"):
-        check([("talkdesk_calls", 5, 1)], sandbox, changed)
+        check_counts([("talkdesk_calls", 5, 1)], sandbox, changed)
 
 
-@pytest.mark.parametrize("brought", [0, 6])
-def test_a_second_run_that_brings_nothing_or_everything_ends_it(brought: int) -> None:
+@pytest.mark.parametrize("loaded", [0, 6])
+def test_second_run_that_is_not_incremental_ends_demo(loaded: int) -> None:
     sandbox = Sandbox(calls=5)
     changed = {"talkdesk_calls": 1, "zendesk_calls": 1, "zendesk_legs": 1}
-    with pytest.raises(SystemExit, match=f"second run brought {brought} rows of talkdesk_calls"):
-        check([("talkdesk_calls", 6, brought)], sandbox, changed)
+    with pytest.raises(SystemExit, match=f"second run loaded {loaded} of 6 rows of talkdesk_calls"):
+        check_counts([("talkdesk_calls", 6, loaded)], sandbox, changed)

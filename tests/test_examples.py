@@ -1,4 +1,4 @@
-"""The view `voice_calls` and the questions to it, in PostgreSQL and in DuckDB."""
+"""The view `voice_calls` and the example queries, in PostgreSQL and in DuckDB."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from demo.database import database
 from sandbox import Sandbox
 from tests.harness import KEYS, NOW, FakeClock, sync, text
-from tests.targets import ENVIRONMENT, executable
+from tests.targets import TARGET_ENVIRONMENT, target_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,13 +37,13 @@ VENDORS = ("talkdesk", "zendesk")
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A database, and the target that writes to it.
+    """A database and the target that loads into it.
 
     Attributes:
-        target: The distribution of the target.
-        config: Its settings.
-        execute: Runs SQL in a session of its own; its rows, if any.
-        view: The SQL that makes the view, as it stands in the examples.
+        target: The distribution name of the target.
+        config: The config of the target.
+        execute: Runs SQL in a new session and returns the rows, if any.
+        view: The SQL that creates the view, from the examples.
     """
 
     target: str
@@ -52,12 +52,12 @@ class Warehouse:
     view: str
 
     def load(self, folder: Path, messages: list[Row]) -> None:
-        """Gives messages of the tap to the target."""
+        """Load Singer messages with the target."""
         config = folder / "target.json"
         config.write_text(json.dumps(self.config))
-        run = subprocess.run(  # noqa: S603 - a target from the index
-            [executable(self.target), "--config", config],
-            env=os.environ | ENVIRONMENT,
+        run = subprocess.run(  # noqa: S603 - an installed target
+            [target_command(self.target), "--config", config],
+            env=os.environ | TARGET_ENVIRONMENT,
             input="".join(f"{json.dumps(message)}\n" for message in messages),
             capture_output=True,
             encoding="utf-8",
@@ -67,7 +67,7 @@ class Warehouse:
 
 
 @contextmanager
-def in_postgresql(_: Path) -> Iterator[Warehouse]:
+def postgresql_warehouse(_: Path) -> Iterator[Warehouse]:
     with database(time_zone="Asia/Kolkata") as server:
 
         def execute(query: str) -> list[Row]:
@@ -80,12 +80,12 @@ def in_postgresql(_: Path) -> Iterator[Warehouse]:
             "sqlalchemy_url": server.sqlalchemy_url,
             "default_target_schema": "tap_voicecalls",
         }
-        view = example("voice_calls.postgresql.sql")
+        view = read_example("voice_calls.postgresql.sql")
         yield Warehouse("meltanolabs-target-postgres", config, execute, view)
 
 
 @contextmanager
-def in_duckdb(folder: Path) -> Iterator[Warehouse]:
+def duckdb_warehouse(folder: Path) -> Iterator[Warehouse]:
     file = str(folder / "calls.duckdb")
 
     def execute(query: str) -> list[Row]:
@@ -95,17 +95,17 @@ def in_duckdb(folder: Path) -> Iterator[Warehouse]:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     config = {"path": file, "default_target_schema": "main"}
-    yield Warehouse("target-duckdb", config, execute, example("voice_calls.duckdb.sql"))
+    yield Warehouse("target-duckdb", config, execute, read_example("voice_calls.duckdb.sql"))
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the vendors have, and where it has been loaded to.
+    """The vendors and the warehouse that their calls were loaded into.
 
     Attributes:
         sandbox: The vendors.
-        warehouse: Where their calls are, with the view.
-        calls: The rows that the view should have.
+        warehouse: The warehouse with the calls and the view.
+        calls: The expected rows of the view.
     """
 
     sandbox: Sandbox
@@ -115,12 +115,19 @@ class Loaded:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(in_postgresql, id="postgresql"), pytest.param(in_duckdb, id="duckdb")],
+    params=[
+        pytest.param(
+            postgresql_warehouse,
+            id="postgresql",
+            marks=pytest.mark.xdist_group("meltanolabs-target-postgres"),
+        ),
+        pytest.param(duckdb_warehouse, id="duckdb", marks=pytest.mark.xdist_group("target-duckdb")),
+    ],
 )
 def loaded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Loaded]:
-    """Both vendors' calls, changed and loaded again once the view was there."""
+    """A warehouse after a full load, the creation of the view, and an incremental load."""
     folder = tmp_path_factory.mktemp("warehouse")
     clock = FakeClock()
     with (
@@ -137,19 +144,21 @@ def loaded(
         yield Loaded(sandbox, warehouse, voice_calls(sandbox))
 
 
-def example(name: str) -> str:
+def read_example(name: str) -> str:
     return (EXAMPLES / name).read_text(encoding="utf-8")
 
 
-# What the vendors have
+# Expected rows of the view
 
 
 def put_unusual_calls(sandbox: Sandbox) -> None:
-    """Lets calls happen that the vendors' documents don't tell of, or seldom happen."""
-    call = max(sandbox.talkdesk.calls.values(), key=lambda it: str(it["end_at"]))
-    for number, kind in enumerate(("Internal", "OUTBOUND_MISSED", None)):
-        sandbox.talkdesk.put_call(call | {"call_id": f"unusual-{number}", "type": kind})
-    call = next(it for it in sandbox.zendesk.calls.values() if it["agent_id"] and it["talk_time"])
+    """Add calls that are rare or not documented by the vendors."""
+    call = max(sandbox.talkdesk.calls.values(), key=lambda row: str(row["end_at"]))
+    for number, call_type in enumerate(("Internal", "OUTBOUND_MISSED", None)):
+        sandbox.talkdesk.put_call(call | {"call_id": f"unusual-{number}", "type": call_type})
+    call = next(
+        row for row in sandbox.zendesk.calls.values() if row["agent_id"] and row["talk_time"]
+    )
     leg = next(iter(sandbox.zendesk.legs.values()))
     unusual: list[Row] = [
         {"completion_status": "Rerouted", "direction": "Internal"},
@@ -160,9 +169,9 @@ def put_unusual_calls(sandbox: Sandbox) -> None:
     ]
     for number, fields in enumerate(unusual, start=1):
         sandbox.zendesk.put_call(call | {"id": number, "updated_at": text(NOW)} | fields)
-    # Of the last of them, the legs come in another order than that of their ids; only one agent's
-    # is the last with a conversation.
-    its_legs: list[Row] = [
+    # The legs of the last call: not in the order of their ids, and only agent 101 had the last
+    # conversation.
+    unusual_legs: list[Row] = [
         {"type": "agent", "agent_id": 101, "created_at": "2026-11-19T10:05:00Z", "talk_time": 7},
         {"type": "agent", "agent_id": 102, "created_at": "2026-11-19T10:00:00Z", "talk_time": 7},
         {"type": "agent", "agent_id": 103, "created_at": None, "talk_time": 7},
@@ -170,13 +179,14 @@ def put_unusual_calls(sandbox: Sandbox) -> None:
         {"type": "agent", "agent_id": 105, "created_at": "2026-11-19T10:06:00Z", "talk_time": None},
         {"type": "external", "agent_id": 106, "created_at": "2026-11-19T10:06:00Z", "talk_time": 7},
     ]
-    for number, fields in enumerate(its_legs, start=1):
+    for number, fields in enumerate(unusual_legs, start=1):
         sandbox.zendesk.put_leg(
             leg | {"id": number, "call_id": len(unusual), "updated_at": text(NOW)} | fields
         )
 
 
-TALKDESK = {
+#: The direction and outcome of a Talkdesk call by its `type`.
+TALKDESK_TYPES = {
     "inbound": ("inbound", "answered"),
     "missed": ("inbound", "missed"),
     "abandoned": ("inbound", "abandoned"),
@@ -185,8 +195,9 @@ TALKDESK = {
     "outbound": ("outbound", "answered"),
     "outbound_missed": ("outbound", "missed"),
 }
-#: Of a completed call, its voicemail and talk time tell the outcome.
-ZENDESK: dict[str | None, str | None] = {
+#: The outcome of a Zendesk call by its `completion_status`, except for `completed`: there it
+#: depends on the voicemail and the talk time.
+ZENDESK_OUTCOMES: dict[str | None, str | None] = {
     "abandoned_in_queue": "abandoned",
     "abandoned_in_ivr": "abandoned",
     "abandoned_in_voicemail": "abandoned",
@@ -202,23 +213,23 @@ def voice_calls(sandbox: Sandbox) -> list[Row]:
     legs: dict[int, list[Row]] = {}
     for leg in sandbox.zendesk.legs.values():
         legs.setdefault(leg["call_id"], []).append(leg)
-    rows = [of_talkdesk(call) for call in sandbox.talkdesk.calls.values()]
-    rows += [of_zendesk(it, legs.get(it["id"], [])) for it in sandbox.zendesk.calls.values()]
-    return sorted(rows, key=by_id)
+    rows = [talkdesk_row(call) for call in sandbox.talkdesk.calls.values()]
+    rows += [zendesk_row(call, legs.get(call["id"], [])) for call in sandbox.zendesk.calls.values()]
+    return sorted(rows, key=sort_key)
 
 
-def by_id(row: Row) -> tuple[str, str]:
+def sort_key(row: Row) -> tuple[str, str]:
     return row["vendor"], row["call_id"]
 
 
-def of_talkdesk(call: Row) -> Row:
-    kind = call["type"] and call["type"].lower()
-    direction, outcome = TALKDESK.get(kind, (kind, kind))
+def talkdesk_row(call: Row) -> Row:
+    call_type = call["type"] and call["type"].lower()
+    direction, outcome = TALKDESK_TYPES.get(call_type, (call_type, call_type))
     return {
         "vendor": "talkdesk",
         "call_id": call["call_id"],
-        "started_at": time(call["start_at"]),
-        "ended_at": time(call["end_at"]),
+        "started_at": naive_utc(call["start_at"]),
+        "ended_at": naive_utc(call["end_at"]),
         "direction": direction,
         "outcome": outcome,
         "talk_seconds": call["talk_time"],
@@ -231,18 +242,18 @@ def of_talkdesk(call: Row) -> Row:
     }
 
 
-def of_zendesk(call: Row, legs: list[Row]) -> Row:
-    began = time(call["created_at"])
+def zendesk_row(call: Row, legs: list[Row]) -> Row:
+    started_at = naive_utc(call["created_at"])
     duration = call["duration"]
-    spoke_with = [leg for leg in legs if leg["type"] == "agent" and leg["talk_time"]]
-    last = max(spoke_with, key=lambda it: (it["created_at"] or "", it["id"]), default=call)
+    conversations = [leg for leg in legs if leg["type"] == "agent" and leg["talk_time"]]
+    last = max(conversations, key=lambda leg: (leg["created_at"] or "", leg["id"]), default=call)
     return {
         "vendor": "zendesk",
         "call_id": str(call["id"]),
-        "started_at": began,
-        "ended_at": None if duration is None else began + timedelta(seconds=duration),
+        "started_at": started_at,
+        "ended_at": None if duration is None else started_at + timedelta(seconds=duration),
         "direction": call["direction"] and call["direction"].lower(),
-        "outcome": outcome_at_zendesk(call),
+        "outcome": zendesk_outcome(call),
         "talk_seconds": call["talk_time"],
         "wait_seconds": call["wait_time"],
         "hold_seconds": call["hold_time"],
@@ -253,60 +264,62 @@ def of_zendesk(call: Row, legs: list[Row]) -> Row:
     }
 
 
-def outcome_at_zendesk(call: Row) -> str | None:
+def zendesk_outcome(call: Row) -> str | None:
     status: str | None = call["completion_status"] and call["completion_status"].lower()
     if status != "completed":
-        return ZENDESK.get(status, status)
+        return ZENDESK_OUTCOMES.get(status, status)
     if call["voicemail"]:
         return "voicemail"
     return "answered" if call["talk_time"] else "missed"
 
 
-def time(value: str) -> datetime:
-    """A vendor's time, which is in UTC."""
-    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - as the view has it
+def naive_utc(value: str) -> datetime:
+    """Return a UTC timestamp as a datetime without a time zone, as in the view."""
+    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - as in the view
 
 
-# The view
+# View
 
 
-def test_the_view_has_each_call_once_as_its_vendor_has_it(loaded: Loaded) -> None:
-    rows = sorted(loaded.warehouse.execute("select * from voice_calls"), key=by_id)
+def test_view_has_each_call_once(loaded: Loaded) -> None:
+    rows = sorted(loaded.warehouse.execute("select * from voice_calls"), key=sort_key)
     assert [*rows[0]] == [*loaded.calls[0]]
     assert rows == loaded.calls
 
 
-def test_the_calls_are_of_every_kind_that_is_told_apart(loaded: Loaded) -> None:
-    kinds = {call["type"] for call in loaded.sandbox.talkdesk.calls.values()}
+def test_test_calls_cover_all_types_and_statuses(loaded: Loaded) -> None:
+    types = {call["type"] for call in loaded.sandbox.talkdesk.calls.values()}
     statuses = {call["completion_status"] for call in loaded.sandbox.zendesk.calls.values()}
-    assert kinds == {*TALKDESK, "Internal", "OUTBOUND_MISSED", None}
-    assert statuses == {*ZENDESK, "completed", "Rerouted", None}
+    assert types == {*TALKDESK_TYPES, "Internal", "OUTBOUND_MISSED", None}
+    assert statuses == {*ZENDESK_OUTCOMES, "completed", "Rerouted", None}
     outcomes = Counter((row["vendor"], row["outcome"]) for row in loaded.calls)
     for vendor in VENDORS:
         for outcome in ("answered", "missed", "abandoned", "voicemail"):
             assert outcomes[vendor, outcome] > 1
-    zendesk = loaded.sandbox.zendesk.calls.values()
+    zendesk_calls = loaded.sandbox.zendesk.calls.values()
     last_agents = [row["agent_id"] for row in loaded.calls if row["vendor"] == "zendesk"]
-    assert Counter(last_agents) != Counter(it["agent_id"] and str(it["agent_id"]) for it in zendesk)
+    assert Counter(last_agents) != Counter(
+        call["agent_id"] and str(call["agent_id"]) for call in zendesk_calls
+    )
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_one_half_of_it_serves_one_vendor(loaded: Loaded, vendor: str) -> None:
+def test_view_works_with_one_vendor(loaded: Loaded, vendor: str) -> None:
     execute, view = loaded.warehouse.execute, loaded.warehouse.view
-    schema, alone = loaded.warehouse.config["default_target_schema"], f"only_{vendor}"
-    execute(f"create schema {alone}")
+    schema, vendor_schema = loaded.warehouse.config["default_target_schema"], f"only_{vendor}"
+    execute(f"create schema {vendor_schema}")
     for table in KEYS:
         if table.startswith(vendor):
-            execute(f"create table {alone}.{table} as table {schema}.{table}")
+            execute(f"create table {vendor_schema}.{table} as table {schema}.{table}")
     (other,) = {*VENDORS} - {vendor}
     view = re.sub(rf"-- begin {other}\n.*-- end {other}\n", "", view, flags=re.DOTALL)
     view = re.sub(r"union all.*\n", "", view)
-    execute(view.replace(schema, alone, 1))
-    rows = sorted(execute(f"select * from {alone}.voice_calls"), key=by_id)  # noqa: S608
+    execute(view.replace(schema, vendor_schema, 1))
+    rows = sorted(execute(f"select * from {vendor_schema}.voice_calls"), key=sort_key)  # noqa: S608
     assert rows == [row for row in loaded.calls if row["vendor"] == vendor]
 
 
-# The questions
+# Queries
 
 
 def calls_per_hour(calls: list[Row]) -> list[Row]:
@@ -324,11 +337,11 @@ def missed_calls_per_day(calls: list[Row]) -> list[Row]:
     for row in calls:
         if row["direction"] == "inbound":
             days.setdefault((row["started_at"].date(), row["vendor"]), []).append(row["outcome"])
-    answer = []
+    rows = []
     for (day, vendor), outcomes in sorted(days.items()):
         missed = sum(outcome in {"missed", "abandoned"} for outcome in outcomes)
         percent = (100 * Decimal(missed) / len(outcomes)).quantize(Decimal(1), ROUND_HALF_UP)
-        answer.append(
+        rows.append(
             {
                 "day": day,
                 "vendor": vendor,
@@ -337,7 +350,7 @@ def missed_calls_per_day(calls: list[Row]) -> list[Row]:
                 "percent": percent,
             }
         )
-    return answer
+    return rows
 
 
 def longest_waits(calls: list[Row]) -> list[Row]:
@@ -347,18 +360,18 @@ def longest_waits(calls: list[Row]) -> list[Row]:
     return [{name: row[name] for name in names} for row in waits[:10]]
 
 
-QUESTIONS = [calls_per_hour, missed_calls_per_day, longest_waits]
+QUERIES = [calls_per_hour, missed_calls_per_day, longest_waits]
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda it: it.__name__)
-def test_the_questions_are_answered(
-    loaded: Loaded, question: Callable[[list[Row]], list[Row]]
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.__name__)
+def test_query_returns_expected_rows(
+    loaded: Loaded, query: Callable[[list[Row]], list[Row]]
 ) -> None:
-    rows = loaded.warehouse.execute(example(f"{question.__name__}.sql"))
-    assert rows == question(loaded.calls)
+    rows = loaded.warehouse.execute(read_example(f"{query.__name__}.sql"))
+    assert rows == query(loaded.calls)
     assert len(rows) >= 10
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda it: it.__name__)
-def test_the_readme_shows_the_questions_as_they_are(question: Callable[..., object]) -> None:
-    assert f"```sql\n{example(f'{question.__name__}.sql')}```" in example("README.md")
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.__name__)
+def test_readme_shows_current_queries(query: Callable[..., object]) -> None:
+    assert f"```sql\n{read_example(f'{query.__name__}.sql')}```" in read_example("README.md")

@@ -1,4 +1,4 @@
-"""The definition for Meltano Hub is one that Meltano can take the tap from."""
+"""Meltano can add the tap from its definition for Meltano Hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from demo.meltano import Meltano
 from docgen import PROJECT
 from docgen.hub import REPOSITORY
-from tests.pipeline import run_to_the_end
+from tests.pipeline import run_successfully
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.meltano
-def test_meltano_adds_the_tap_from_its_definition(pipeline: Pipeline, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("pipeline")
+def test_tap_is_added_from_hub_definition(pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "meltano.yml").write_text("environments:\n  - name: sandbox\n")
     meltano = Meltano(pipeline.sandbox, pipeline.postgres, tmp_path, project=tmp_path)
     definition = str(PROJECT / "hub/tap-voicecalls.yml")
-    run_to_the_end(
+    run_successfully(
         meltano,
         *("add", "tap-voicecalls", "--plugin-type=extractor", "--no-install"),
         *("--from-ref", definition),

@@ -1,4 +1,4 @@
-"""The job and the schedule bring both vendors into PostgreSQL: what stands there then."""
+"""The job and the schedule load both vendors into PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from sandbox.history import Row
     from tests.pipeline import TwoRuns
 
-pytestmark = pytest.mark.meltano
+pytestmark = [pytest.mark.meltano, pytest.mark.xdist_group("pipeline")]
 
 
 def as_stored(row: Row, types: dict[str, str]) -> Row:
-    """A vendor's row as the table should have it."""
+    """Return a vendor's row as PostgreSQL stores it."""
     stored = dict(row)
     for name, value in row.items():
         if value == "" and types[name] != "text":
@@ -41,34 +41,36 @@ def as_stored(row: Row, types: dict[str, str]) -> Row:
 def test_each_run_leaves_in_postgresql_what_the_vendor_has(
     two_runs: TwoRuns, stream: str, run: int
 ) -> None:
-    history, table = two_runs.seen[run].history[stream], two_runs.seen[run].tables[stream]
-    assert table.keys() == history.keys()
-    for key, row in history.items():
+    source, table = two_runs.snapshots[run].source[stream], two_runs.snapshots[run].tables[stream]
+    assert table.keys() == source.keys()
+    for key, row in source.items():
         assert {name: table[key][name] for name in row} == as_stored(row, two_runs.types[stream])
 
 
 @pytest.mark.parametrize("stream", KEYS)
-def test_the_examples_in_the_vendors_documents_arrive(two_runs: TwoRuns, stream: str) -> None:
+def test_documented_examples_are_loaded(two_runs: TwoRuns, stream: str) -> None:
     for row in example(stream):
-        stored = two_runs.seen[0].tables[stream][row[KEYS[stream]]]
+        stored = two_runs.snapshots[0].tables[stream][row[KEYS[stream]]]
         assert {name: stored[name] for name in row} == as_stored(row, two_runs.types[stream])
 
 
-def test_values_arrive_in_the_type_they_have(two_runs: TwoRuns) -> None:
-    call = two_runs.seen[0].tables["zendesk_calls"][10217]
+def test_values_keep_their_types(two_runs: TwoRuns) -> None:
+    call = two_runs.snapshots[0].tables["zendesk_calls"][10217]
     assert call["created_at"] == datetime(2019, 1, 16, 10, 36, 56)  # noqa: DTZ001 - as stored: UTC
     assert call["quality_issues"] == ["high_pdd", "high_jitter"]
     assert call["call_charge"] == "0.025"
-    leg = two_runs.seen[0].tables["zendesk_legs"][10407]
+    leg = two_runs.snapshots[0].tables["zendesk_legs"][10407]
     assert (leg["call_id"], leg["type"], leg["talk_time"]) == (10217, "agent", 14)
-    talkdesk_call = two_runs.seen[0].tables["talkdesk_calls"]["17378a31cf7546d3acb9621f29a4e883"]
+    talkdesk_call = two_runs.snapshots[0].tables["talkdesk_calls"][
+        "17378a31cf7546d3acb9621f29a4e883"
+    ]
     assert talkdesk_call["end_at"] == datetime(2026, 4, 23, 10, 22, 50)  # noqa: DTZ001
     assert talkdesk_call["csat_survey_time"] is None
     assert talkdesk_call["is_in_business_hours"] is True
 
 
 @pytest.mark.parametrize(
-    ("stream", "column", "its_type"),
+    ("stream", "column", "type_name"),
     [
         ("talkdesk_calls", "call_id", "text"),
         ("talkdesk_calls", "end_at", "timestamp"),
@@ -88,39 +90,39 @@ def test_values_arrive_in_the_type_they_have(two_runs: TwoRuns) -> None:
         ("zendesk_legs", "extra_fields", "jsonb"),
     ],
 )
-def test_columns_have_the_types_to_work_with(
-    two_runs: TwoRuns, stream: str, column: str, its_type: str
+def test_columns_have_useful_types(
+    two_runs: TwoRuns, stream: str, column: str, type_name: str
 ) -> None:
-    assert two_runs.types[stream][column] == its_type
+    assert two_runs.types[stream][column] == type_name
 
 
 @pytest.mark.parametrize("stream", KEYS)
-def test_the_second_run_brings_little_more_than_the_changes(two_runs: TwoRuns, stream: str) -> None:
-    before, after = (seen.tables[stream] for seen in two_runs.seen)
+def test_second_run_is_incremental(two_runs: TwoRuns, stream: str) -> None:
+    before, after = (snapshot.tables[stream] for snapshot in two_runs.snapshots)
     last_write = max(row["_sdc_batched_at"] for row in before.values())
-    brought = sum(row["_sdc_batched_at"] > last_write for row in after.values())
-    assert two_runs.changed[stream] <= brought < len(after) / 2
+    loaded = sum(row["_sdc_batched_at"] > last_write for row in after.values())
+    assert two_runs.changed[stream] <= loaded < len(after) / 2
 
 
 @pytest.mark.parametrize("stream", KEYS)
-def test_meltano_keeps_a_bookmark_that_moves_on(two_runs: TwoRuns, stream: str) -> None:
-    before, after = (seen.bookmarks[stream] for seen in two_runs.seen)
+def test_bookmark_advances(two_runs: TwoRuns, stream: str) -> None:
+    before, after = (snapshot.bookmarks[stream] for snapshot in two_runs.snapshots)
     assert before.keys() == {"replication_key", "replication_key_value"}
     assert before["replication_key"] == ("end_at" if stream == "talkdesk_calls" else "updated_at")
     assert before["replication_key_value"] < after["replication_key_value"]
 
 
-def test_one_vendors_refusal_does_not_hold_up_the_other(tmp_path: Path) -> None:
-    recently = text(datetime.now(timezone.utc) - timedelta(days=15))
+def test_rejected_credentials_of_one_vendor_spare_the_other(tmp_path: Path) -> None:
+    start_date = text(datetime.now(timezone.utc) - timedelta(days=15))
     with Sandbox(calls=20, days=10, page_size=1000) as sandbox, database() as postgres:
         run = Meltano(sandbox, postgres, tmp_path)(
             *("run", "tap-voicecalls", "target-jsonl"),
-            TAP_VOICECALLS_START_DATE=recently,
+            TAP_VOICECALLS_START_DATE=start_date,
             TAP_VOICECALLS_TALKDESK_CLIENT_SECRET="n0t-the-s3cret",
             TARGET_JSONL_DESTINATION_PATH=str(tmp_path),
         )
         calls = (tmp_path / "zendesk_calls.jsonl").read_text().splitlines()
-        recent = [row for row in sandbox.zendesk.calls.values() if row["updated_at"] >= recently]
+        recent = [row for row in sandbox.zendesk.calls.values() if row["updated_at"] >= start_date]
     assert run.returncode == 1
     assert len(calls) == len(recent)
     assert "talkdesk_client_secret" in run.stderr

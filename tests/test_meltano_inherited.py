@@ -1,4 +1,4 @@
-"""The extractors that README.md adds to `meltano.yml`, run as it says."""
+"""The inherited extractors in README.md work as documented."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from demo.database import database
 from demo.meltano import PROJECT, Meltano
 from sandbox import Fault, Sandbox
-from tests.pipeline import bookmarks_in, recently, run_to_the_end, table_in
+from tests.pipeline import get_bookmarks, read_table, recent_start, run_successfully
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,41 +21,41 @@ if TYPE_CHECKING:
 
     from demo.database import Database
 
-pytestmark = pytest.mark.meltano
+pytestmark = [pytest.mark.meltano, pytest.mark.xdist_group("inherited_extractors")]
 
 README = (PROJECT / "README.md").read_text().partition("### Each vendor by itself")[2]
 
 
 @dataclass(frozen=True)
 class Extractors:
-    """Three inherited extractors, each after a run.
+    """Three inherited extractors after one run of each.
 
     Attributes:
-        account: Where Zendesk is read from.
-        other_account: Where Talkdesk is read from, and the Zendesk of another account.
-        postgres: Where the rows went.
-        meltano: What ran.
-        beside: The run of Talkdesk's, begun and ended while Zendesk's was under way.
+        account: The source of the extractor for Zendesk.
+        other_account: The source of the extractors for Talkdesk and for a second Zendesk account.
+        postgres: The database that all of them load into.
+        meltano: The Meltano project with the extractors.
+        overlapping: The Talkdesk run, which started and ended during the Zendesk run.
     """
 
     account: Sandbox
     other_account: Sandbox
     postgres: Database
     meltano: Meltano
-    beside: CompletedProcess[str]
+    overlapping: CompletedProcess[str]
 
 
-def block(language: str) -> str:
-    """The first block of a language behind the heading."""
+def code_block(language: str) -> str:
+    """Return the first code block in a language after the heading."""
     found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
     assert found is not None
     return found[1]
 
 
-def copy_of_the_project(folder: Path) -> Path:
-    """A project folder with the extractors added, and with the plugins that make installed."""
+def copy_project(folder: Path) -> Path:
+    """Create a Meltano project with the extractors added and the installed plugins linked."""
     project: dict[str, Any] = yaml.safe_load((PROJECT / "meltano.yml").read_text())
-    added = yaml.safe_load(block("yaml"))
+    added = yaml.safe_load(code_block("yaml"))
     project["plugins"]["extractors"] += added["plugins"]["extractors"]
     (folder / "meltano.yml").write_text(yaml.safe_dump(project))
     (folder / ".meltano").mkdir()
@@ -64,67 +64,67 @@ def copy_of_the_project(folder: Path) -> Path:
     return folder
 
 
-def of_emea(account: Sandbox) -> dict[str, str]:
-    """An account's settings, by the names that README.md gives them."""
-    names = re.findall(r"^(TAP_VOICECALLS__EMEA_(\w+))=", block("bash"), re.MULTILINE)
+def emea_environment(account: Sandbox) -> dict[str, str]:
+    """Return the settings of an account for the EMEA extractor, with the names in README.md."""
+    names = re.findall(r"^(TAP_VOICECALLS__EMEA_(\w+))=", code_block("bash"), re.MULTILINE)
     settings = {variable: str(account.config[name.lower()]) for variable, name in names}
     return settings | {"TAP_VOICECALLS__EMEA_ZENDESK_URL": account.zendesk.url}
 
 
-def of_all(account: Sandbox) -> dict[str, str]:
-    """An account's settings, for all extractors."""
-    return {f"TAP_VOICECALLS_{name.upper()}": str(it) for name, it in account.config.items()}
+def environment(account: Sandbox) -> dict[str, str]:
+    """Return the settings of an account for all extractors."""
+    return {f"TAP_VOICECALLS_{name.upper()}": str(value) for name, value in account.config.items()}
 
 
 @pytest.fixture(scope="module")
 def extractors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extractors]:
     zendesk, talkdesk, emea = (
-        command.split() for command in re.findall(r"meltano (run .*?) >>", block("crontab"))
+        command.split() for command in re.findall(r"meltano (run .*?) >>", code_block("crontab"))
     )
     with (
         Sandbox(seed=1, calls=30, days=10, page_size=1000) as account,
         Sandbox(seed=2, calls=20, days=10, page_size=1000) as other_account,
         database() as postgres,
     ):
-        project = copy_of_the_project(tmp_path_factory.mktemp("project"))
+        project = copy_project(tmp_path_factory.mktemp("project"))
         state = tmp_path_factory.mktemp("state")
         meltano = Meltano(account, postgres, state, project=project)
-        beside: list[CompletedProcess[str]] = []
+        overlapping: list[CompletedProcess[str]] = []
 
         def run_talkdesk() -> None:
-            # The account that waits for this run could not answer it.
-            beside.append(meltano(*talkdesk, **of_all(other_account) | recently()))
+            # From the other account, because this one is blocked during the run.
+            overlapping.append(meltano(*talkdesk, **environment(other_account) | recent_start()))
 
         account.faults.add(Fault("*", action="late", meanwhile=run_talkdesk))
-        run_to_the_end(meltano, *zendesk, **recently())
-        run_to_the_end(meltano, *emea, **of_emea(other_account), **recently())
-        yield Extractors(account, other_account, postgres, meltano, *beside)
+        run_successfully(meltano, *zendesk, **recent_start())
+        run_successfully(meltano, *emea, **emea_environment(other_account), **recent_start())
+        yield Extractors(account, other_account, postgres, meltano, *overlapping)
 
 
-def test_both_run_beside_each_other_in_one_project_folder(extractors: Extractors) -> None:
-    assert extractors.beside.returncode == 0, extractors.beside.stderr
-    calls = table_in(extractors.postgres, "tap_voicecalls", "talkdesk_calls")
+def test_extractors_run_concurrently_in_one_project(extractors: Extractors) -> None:
+    assert extractors.overlapping.returncode == 0, extractors.overlapping.stderr
+    calls = read_table(extractors.postgres, "tap_voicecalls", "talkdesk_calls")
     assert len(calls) >= 20
-    assert calls.keys() == recent(extractors.other_account.talkdesk.calls, "end_at")
+    assert calls.keys() == recent_keys(extractors.other_account.talkdesk.calls, "end_at")
     for stream, rows in (
         ("zendesk_calls", extractors.account.zendesk.calls),
         ("zendesk_legs", extractors.account.zendesk.legs),
     ):
-        table = table_in(extractors.postgres, "tap_voicecalls", stream)
-        assert table.keys() == recent(rows, "updated_at")
+        table = read_table(extractors.postgres, "tap_voicecalls", stream)
+        assert table.keys() == recent_keys(rows, "updated_at")
 
 
-def test_another_account_has_a_schema_of_its_own(extractors: Extractors) -> None:
-    calls = table_in(extractors.postgres, "tap_voicecalls__emea", "zendesk_calls")
+def test_second_account_has_its_own_schema(extractors: Extractors) -> None:
+    calls = read_table(extractors.postgres, "tap_voicecalls__emea", "zendesk_calls")
     assert len(calls) >= 20
     assert {key: call["duration"] for key, call in calls.items()} == {
         key: extractors.other_account.zendesk.calls[key]["duration"] for key in calls
     }
 
 
-def test_each_has_a_state_of_its_own_with_only_what_it_selects(extractors: Extractors) -> None:
+def test_extractors_have_separate_states(extractors: Extractors) -> None:
     states = {
-        name: bookmarks_in(
+        name: get_bookmarks(
             extractors.meltano, f"sandbox:tap-voicecalls--{name}-to-target-postgres"
         ).keys()
         for name in ("zendesk", "talkdesk", "emea")
@@ -136,7 +136,7 @@ def test_each_has_a_state_of_its_own_with_only_what_it_selects(extractors: Extra
     }
 
 
-def recent(rows: dict[Any, dict[str, Any]], moment: str) -> set[Any]:
-    """The keys of the rows that the settings ask for."""
-    since = recently()["TAP_VOICECALLS_START_DATE"]
-    return {key for key, row in rows.items() if row[moment] and row[moment] >= since}
+def recent_keys(rows: dict[Any, dict[str, Any]], replication_key: str) -> set[Any]:
+    """Return the primary keys of the rows after the recent start date."""
+    start = recent_start()["TAP_VOICECALLS_START_DATE"]
+    return {key for key, row in rows.items() if (row[replication_key] or "") >= start}

@@ -1,4 +1,4 @@
-"""The sandbox behaves as the vendors' documents and published answers say."""
+"""The sandbox behaves like the vendors' documentation and published responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from sandbox import Fault, Sandbox
-from sandbox.history import EXAMPLES, epoch, example
+from sandbox.history import EXAMPLES, example, to_epoch
 from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
 from tests.harness import NOW, FakeClock, text
@@ -38,7 +38,7 @@ def zendesk_get(sandbox: Sandbox, url: str) -> requests.Response:
     return requests.get(url, headers=headers, timeout=5)
 
 
-def page(sandbox: Sandbox, resource: str, start: int) -> dict[str, Any]:
+def get_page(sandbox: Sandbox, resource: str, start: int) -> dict[str, Any]:
     body: dict[str, Any] = zendesk_get(
         sandbox, f"{sandbox.zendesk.url}{PATH}/{resource}?start_time={start}"
     ).json()
@@ -46,17 +46,17 @@ def page(sandbox: Sandbox, resource: str, start: int) -> dict[str, Any]:
 
 
 def talkdesk_token(sandbox: Sandbox) -> str:
-    answer = requests.post(
+    response = requests.post(
         sandbox.talkdesk.token_url,
         auth=(sandbox.talkdesk.client_id, sandbox.talkdesk.client_secret),
         data={"grant_type": "client_credentials"},
         timeout=5,
     )
-    token: str = answer.json()["access_token"]
+    token: str = response.json()["access_token"]
     return token
 
 
-def create(sandbox: Sandbox, days: float = 10, **body: Any) -> requests.Response:
+def create_job(sandbox: Sandbox, days: float = 10, **body: Any) -> requests.Response:
     report = {
         "timezone": "UTC",
         "format": "json",
@@ -76,7 +76,7 @@ def talkdesk_get(sandbox: Sandbox, url: str) -> requests.Response:
 
 
 def presigned_url(sandbox: Sandbox) -> str:
-    job_id = create(sandbox).json()["job"]["id"]
+    job_id = create_job(sandbox).json()["job"]["id"]
     job = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{JOBS}/{job_id}")
     assert job.status_code == 303
     file = talkdesk_get(sandbox, job.headers["Location"])
@@ -84,17 +84,17 @@ def presigned_url(sandbox: Sandbox) -> str:
     return file.headers["Location"]
 
 
-# Both
+# Both vendors
 
 
-def test_the_same_seed_makes_the_same_history() -> None:
-    one, other = (Sandbox(seed=7, calls=30, now=NOW) for _ in range(2))
-    assert one.zendesk.calls == other.zendesk.calls
-    assert one.talkdesk.calls == other.talkdesk.calls
-    assert Sandbox(seed=8, calls=30, now=NOW).zendesk.calls != one.zendesk.calls
+def test_same_seed_generates_same_history() -> None:
+    first, second = (Sandbox(seed=7, calls=30, now=NOW) for _ in range(2))
+    assert first.zendesk.calls == second.zendesk.calls
+    assert first.talkdesk.calls == second.talkdesk.calls
+    assert Sandbox(seed=8, calls=30, now=NOW).zendesk.calls != first.zendesk.calls
 
 
-def test_the_examples_of_the_documents_are_there_unchanged(sandbox: Sandbox) -> None:
+def test_documented_examples_are_served_unchanged(sandbox: Sandbox) -> None:
     sandbox.change_calls(40)
     rows = {
         "zendesk_calls": sandbox.zendesk.calls.values(),
@@ -106,16 +106,16 @@ def test_the_examples_of_the_documents_are_there_unchanged(sandbox: Sandbox) -> 
             assert row in rows[name]
 
 
-def test_changes_are_shown(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_changed_calls_are_exported(sandbox: Sandbox, clock: FakeClock) -> None:
     clock.travel(hours=1)
     changed = sandbox.change_calls(5)
-    since = epoch(text(NOW + timedelta(minutes=30)))
-    assert page(sandbox, "calls", since)["count"] == changed["zendesk_calls"] > 0
-    assert page(sandbox, "legs", since)["count"] == min(20, changed["zendesk_legs"])
+    since = to_epoch(text(NOW + timedelta(minutes=30)))
+    assert get_page(sandbox, "calls", since)["count"] == changed["zendesk_calls"] > 0
+    assert get_page(sandbox, "legs", since)["count"] == min(20, changed["zendesk_legs"])
     assert changed["talkdesk_calls"] > 0
 
 
-def test_it_stops_without_a_trace() -> None:
+def test_exit_stops_servers_and_threads() -> None:
     before = threading.active_count()
     with Sandbox(calls=1) as sandbox:
         url = sandbox.zendesk.url
@@ -125,7 +125,7 @@ def test_it_stops_without_a_trace() -> None:
         requests.get(url, timeout=5)
 
 
-def test_what_appears_now_says_that_it_changed_now(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_changed_rows_have_current_updated_at(sandbox: Sandbox, clock: FakeClock) -> None:
     before = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
     clock.travel(days=1)
     sandbox.change_calls(200)
@@ -136,7 +136,7 @@ def test_what_appears_now_says_that_it_changed_now(sandbox: Sandbox, clock: Fake
     assert max(changed) == text(clock.now())
 
 
-def test_a_start_that_fails_leaves_nothing_running() -> None:
+def test_failed_start_leaves_nothing_running() -> None:
     before = threading.active_count()
     with Sandbox(calls=0) as other:
         port = urlsplit(other.talkdesk.files_url).port or 0
@@ -155,12 +155,12 @@ def test_a_start_that_fails_leaves_nothing_running() -> None:
 
 def test_start_time_is_inclusive(sandbox: Sandbox) -> None:
     updated = max(row["updated_at"] for row in sandbox.zendesk.calls.values())
-    assert page(sandbox, "calls", epoch(updated))["count"] >= 1
-    assert page(sandbox, "calls", epoch(updated) + 1)["count"] == 0
+    assert get_page(sandbox, "calls", to_epoch(updated))["count"] >= 1
+    assert get_page(sandbox, "calls", to_epoch(updated) + 1)["count"] == 0
 
 
-def test_the_last_page_repeats_for_ever(sandbox: Sandbox) -> None:
-    body = page(sandbox, "calls", 0)
+def test_last_page_repeats_forever(sandbox: Sandbox) -> None:
+    body = get_page(sandbox, "calls", 0)
     for _ in range(4):
         body = zendesk_get(sandbox, body["next_page"]).json()
     again = zendesk_get(sandbox, body["next_page"]).json()
@@ -168,25 +168,27 @@ def test_the_last_page_repeats_for_ever(sandbox: Sandbox) -> None:
     assert again["count"] >= 1
 
 
-def test_legs_share_a_second(sandbox: Sandbox) -> None:
+def test_legs_share_an_updated_at(sandbox: Sandbox) -> None:
     seconds = [row["updated_at"] for row in sandbox.zendesk.legs.values()]
     assert len(set(seconds)) < len(seconds)
 
 
-def test_ten_requests_a_minute_are_allowed(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_rate_limit_is_ten_requests_per_minute(sandbox: Sandbox, clock: FakeClock) -> None:
     url = f"{sandbox.zendesk.url}{PATH}"
-    answers = [zendesk_get(sandbox, f"{url}/{kind}?start_time=0") for kind in ["calls", "legs"] * 5]
-    assert {answer.status_code for answer in answers} == {200}
-    refused = zendesk_get(sandbox, f"{url}/calls?start_time=0")
-    assert refused.status_code == 429
-    assert not refused.text.startswith("{")
-    clock.travel(seconds=int(refused.headers["Retry-After"]))
+    responses = [
+        zendesk_get(sandbox, f"{url}/{resource}?start_time=0") for resource in ["calls", "legs"] * 5
+    ]
+    assert {response.status_code for response in responses} == {200}
+    rejected = zendesk_get(sandbox, f"{url}/calls?start_time=0")
+    assert rejected.status_code == 429
+    assert not rejected.text.startswith("{")
+    clock.travel(seconds=int(rejected.headers["Retry-After"]))
     assert zendesk_get(sandbox, f"{url}/calls?start_time=0").status_code == 200
 
 
-@pytest.mark.parametrize("asked", [None, 600])
-def test_a_token_tells_its_end_only_to_who_asks(
-    sandbox: Sandbox, clock: FakeClock, asked: int | None
+@pytest.mark.parametrize("expires_in", [None, 600])
+def test_zendesk_token_returns_expires_in_on_request(
+    sandbox: Sandbox, clock: FakeClock, expires_in: int | None
 ) -> None:
     body: dict[str, Any] = {
         "grant_type": "client_credentials",
@@ -194,41 +196,41 @@ def test_a_token_tells_its_end_only_to_who_asks(
         "client_secret": sandbox.zendesk.client_secret,
         "scope": "read",
     }
-    if asked:
-        body["expires_in"] = asked
+    if expires_in:
+        body["expires_in"] = expires_in
     token = requests.post(f"{sandbox.zendesk.url}/oauth/tokens", json=body, timeout=5).json()
-    assert token.get("expires_in") == asked
+    assert token.get("expires_in") == expires_in
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     assert requests.get(url, headers=headers, timeout=5).status_code == 200
-    clock.travel(seconds=asked or 1800)
+    clock.travel(seconds=expires_in or 1800)
     assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
-def test_revoked_tokens_are_refused(sandbox: Sandbox) -> None:
+def test_revoked_token_is_rejected(sandbox: Sandbox) -> None:
     headers = {"Authorization": f"Bearer {sandbox.zendesk.tokens.issue(1800)}"}
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     assert requests.get(url, headers=headers, timeout=5).status_code == 200
     sandbox.zendesk.tokens.revoke()
-    refused = requests.get(url, headers=headers, timeout=5)
-    assert (refused.status_code, refused.json()["error"]) == (401, "Couldn't authenticate you")
+    rejected = requests.get(url, headers=headers, timeout=5)
+    assert (rejected.status_code, rejected.json()["error"]) == (401, "Couldn't authenticate you")
 
 
-def test_rows_may_stay_hidden_for_a_while(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_row_lag_hides_recent_rows(sandbox: Sandbox, clock: FakeClock) -> None:
     sandbox.zendesk.row_lag_seconds = 60
     clock.travel(hours=1)
     call = sandbox.zendesk.calls[10217] | {"id": 1, "updated_at": text(clock.now())}
     sandbox.zendesk.put_call(call)
-    assert page(sandbox, "calls", epoch(call["updated_at"]))["count"] == 0
+    assert get_page(sandbox, "calls", to_epoch(call["updated_at"]))["count"] == 0
     clock.travel(seconds=60)
-    assert page(sandbox, "calls", epoch(call["updated_at"]))["calls"] == [call]
+    assert get_page(sandbox, "calls", to_epoch(call["updated_at"]))["calls"] == [call]
 
 
 # Talkdesk
 
 
 @pytest.mark.parametrize("wrong", [{}, {"kid": "another"}, {"aud": "x"}, {"exp": 0}, {"iss": "x"}])
-def test_a_signed_assertion_stands_for_the_secret(sandbox: Sandbox, wrong: dict[str, Any]) -> None:
+def test_signed_assertion_replaces_client_secret(sandbox: Sandbox, wrong: dict[str, Any]) -> None:
     client, now = sandbox.talkdesk.client_id, int(NOW.timestamp())
     claims = {"iss": client, "sub": client, "aud": sandbox.talkdesk.token_url, "jti": "1"}
     kid = wrong.get("kid", sandbox.talkdesk.key_id)
@@ -243,11 +245,11 @@ def test_a_signed_assertion_stands_for_the_secret(sandbox: Sandbox, wrong: dict[
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         "client_assertion": assertion,
     }
-    answer = requests.post(sandbox.talkdesk.token_url, data=form, timeout=5)
-    assert answer.status_code == (401 if wrong else 200)
+    response = requests.post(sandbox.talkdesk.token_url, data=form, timeout=5)
+    assert response.status_code == (401 if wrong else 200)
 
 
-def test_a_token_ends_when_it_said(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_talkdesk_token_expires(sandbox: Sandbox, clock: FakeClock) -> None:
     headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
     url = f"{sandbox.talkdesk.api_url}{JOBS}/unknown"
     clock.travel(seconds=599)
@@ -256,82 +258,82 @@ def test_a_token_ends_when_it_said(sandbox: Sandbox, clock: FakeClock) -> None:
     assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
-def test_a_report_holds_the_calls_of_its_timespan(sandbox: Sandbox) -> None:
+def test_report_holds_calls_of_its_timespan(sandbox: Sandbox) -> None:
     report = requests.get(presigned_url(sandbox), timeout=5).json()
     since = text(NOW - timedelta(days=10))
-    ids = {name for name, row in sandbox.talkdesk.calls.items() if row["end_at"] >= since}
+    ids = {call_id for call_id, row in sandbox.talkdesk.calls.items() if row["end_at"] >= since}
     assert {row["call_id"] for row in report["entries"]} == ids
     assert report["total"] == len(ids)
 
 
-def test_the_file_store_refuses_a_token_and_an_old_url(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_file_store_rejects_token_and_expired_url(sandbox: Sandbox, clock: FakeClock) -> None:
     url = presigned_url(sandbox)
-    refused = requests.get(url, headers={"Authorization": "Bearer x"}, timeout=5)
-    assert refused.status_code == 400
-    assert "Only one auth mechanism allowed" in refused.text
+    rejected = requests.get(url, headers={"Authorization": "Bearer x"}, timeout=5)
+    assert rejected.status_code == 400
+    assert "Only one auth mechanism allowed" in rejected.text
     clock.travel(seconds=900)
     assert "Request has expired" in requests.get(url, timeout=5).text
     forged = requests.get(f"{url}0", timeout=5)
     assert (forged.status_code, "SignatureDoesNotMatch" in forged.text) == (403, True)
 
 
-def test_a_job_goes_through_its_statuses(
+def test_job_passes_through_its_statuses(
     start_sandbox: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start_sandbox(calls=1, job_seconds=9)
-    url = f"{sandbox.talkdesk.api_url}{JOBS}/{create(sandbox).json()['job']['id']}"
-    seen = []
+    url = f"{sandbox.talkdesk.api_url}{JOBS}/{create_job(sandbox).json()['job']['id']}"
+    statuses = []
     for _ in range(4):
-        seen.append(talkdesk_get(sandbox, url).json()["job"]["status"])
+        statuses.append(talkdesk_get(sandbox, url).json()["job"]["status"])
         clock.travel(seconds=3)
-    assert seen == ["created", "processing", "uploading", "done"]
+    assert statuses == ["created", "processing", "uploading", "done"]
 
 
-def test_a_running_job_gives_itself_in_place_of_its_file(
+def test_running_job_is_returned_instead_of_its_file(
     start_sandbox: Callable[..., Sandbox],
 ) -> None:
     sandbox = start_sandbox(calls=1, job_seconds=9)
-    job = create(sandbox).json()["job"]
-    early = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{FILES}/{job['id']}")
-    assert (early.status_code, early.json()["job"]) == (200, job)
+    job = create_job(sandbox).json()["job"]
+    response = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{FILES}/{job['id']}")
+    assert (response.status_code, response.json()["job"]) == (200, job)
 
 
-def test_a_deleted_job_makes_room_and_has_no_file(start_sandbox: Callable[..., Sandbox]) -> None:
+def test_deleted_job_frees_quota_and_has_no_file(start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox(calls=1, job_seconds=60, job_quota=1)
-    job_id = create(sandbox).json()["job"]["id"]
-    assert create(sandbox).status_code == 429
+    job_id = create_job(sandbox).json()["job"]["id"]
+    assert create_job(sandbox).status_code == 429
     headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
     url = f"{sandbox.talkdesk.api_url}{JOBS}/{job_id}"
     assert requests.delete(url, headers=headers, timeout=5).status_code == 204
     assert talkdesk_get(sandbox, url).json()["job"]["status"] == "canceled"
     file = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{FILES}/{job_id}")
     assert (file.status_code, file.text) == (404, "404 Not Found")
-    assert create(sandbox).status_code == 202
+    assert create_job(sandbox).status_code == 202
 
 
-def test_a_report_of_more_than_a_month_is_refused(sandbox: Sandbox) -> None:
-    refused = create(sandbox, days=32)
-    assert refused.status_code == 400
-    assert refused.json()["fields"][0]["name"] == "timespan"
-    assert create(sandbox, days=31).status_code == 202
+def test_report_longer_than_a_month_is_rejected(sandbox: Sandbox) -> None:
+    rejected = create_job(sandbox, days=32)
+    assert rejected.status_code == 400
+    assert rejected.json()["fields"][0]["name"] == "timespan"
+    assert create_job(sandbox, days=31).status_code == 202
 
 
-def test_a_sixteenth_job_at_once_is_refused(start_sandbox: Callable[..., Sandbox]) -> None:
+def test_sixteenth_running_job_is_rejected(start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox(calls=1, job_seconds=60)
-    assert [create(sandbox).status_code for _ in range(16)] == [202] * 15 + [429]
+    assert [create_job(sandbox).status_code for _ in range(16)] == [202] * 15 + [429]
 
 
 # Faults
 
 
-def test_a_fault_is_for_so_many_requests_after_so_many(sandbox: Sandbox) -> None:
+def test_fault_applies_times_requests_after_others(sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("*/calls", after=1, times=2, status=503))
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     statuses = [zendesk_get(sandbox, url).status_code for _ in range(4)]
     assert statuses == [200, 503, 503, 200]
 
 
-def test_a_fault_that_is_added_again_counts_again(sandbox: Sandbox) -> None:
+def test_fault_added_again_counts_again(sandbox: Sandbox) -> None:
     fault = Fault("*/calls", status=503)
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     for _ in range(2):
@@ -339,63 +341,63 @@ def test_a_fault_that_is_added_again_counts_again(sandbox: Sandbox) -> None:
         assert [zendesk_get(sandbox, url).status_code for _ in range(2)] == [503, 200]
 
 
-def test_an_answer_is_replaced_on_demand(sandbox: Sandbox) -> None:
+def test_fault_replaces_response(sandbox: Sandbox) -> None:
     sandbox.faults.add(
         Fault("*/calls", status=403, body={"error": "Forbidden"}, headers={"X-Trace": "1"}),
         Fault("*/calls", status=503, body="<html>"),
         Fault("*/calls", action="not_json"),
     )
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
-    forbidden, unavailable, page_of_html = (zendesk_get(sandbox, url) for _ in range(3))
+    forbidden, unavailable, html = (zendesk_get(sandbox, url) for _ in range(3))
     assert (forbidden.status_code, forbidden.json()) == (403, {"error": "Forbidden"})
     assert forbidden.headers["Content-Type"] == "application/json"
     assert forbidden.headers["X-Trace"] == "1"
     assert (unavailable.status_code, unavailable.text) == (503, "<html>")
-    assert page_of_html.status_code == 200
+    assert html.status_code == 200
     with pytest.raises(requests.JSONDecodeError):
-        page_of_html.json()
+        html.json()
 
 
-def test_half_an_answer_comes_with_the_headers_of_the_whole(sandbox: Sandbox) -> None:
+def test_cut_response_keeps_headers(sandbox: Sandbox) -> None:
     url = urlsplit(f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
-    whole = zendesk_get(sandbox, url.geturl())
+    complete = zendesk_get(sandbox, url.geturl())
     sandbox.faults.add(Fault("*/calls", action="cut"))
     with closing(HTTPConnection(url.netloc, timeout=5)) as connection:
         token = f"Bearer {sandbox.zendesk.access_token}"
         connection.request("GET", f"{url.path}?{url.query}", headers={"Authorization": token})
         cut = connection.getresponse()
         for name in ("Content-Length", "Content-Type", "x-rate-limit"):
-            assert cut.headers[name] == whole.headers[name]
-        with pytest.raises(IncompleteRead) as broken:
+            assert cut.headers[name] == complete.headers[name]
+        with pytest.raises(IncompleteRead) as error:
             cut.read()
-    assert broken.value.partial == whole.content[: len(whole.content) // 2]
+    assert error.value.partial == complete.content[: len(complete.content) // 2]
 
 
-def test_a_request_hangs_until_the_sandbox_stops() -> None:
-    asked_the_time = threading.Event()
+def test_hanging_request_ends_when_sandbox_stops() -> None:
+    clock_was_read = threading.Event()
 
     def clock() -> float:
-        asked_the_time.set()
+        clock_was_read.set()
         return NOW.timestamp()
 
     with ThreadPoolExecutor(1) as client:
         with Sandbox(calls=0, clock=clock) as sandbox:
             sandbox.faults.add(Fault("*/calls", action="hang"))
-            asked_the_time.clear()
+            clock_was_read.clear()
             hanging = client.submit(requests.get, f"{sandbox.zendesk.url}{PATH}/calls", timeout=30)
-            assert asked_the_time.wait(30)  # as the server does when a request comes
+            assert clock_was_read.wait(30)  # the server does so when a request arrives
         assert isinstance(hanging.exception(), requests.ConnectionError)
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "pondering", "stuck"])
-def test_a_job_ends_as_told_for_some_windows(sandbox: Sandbox, status: str) -> None:
-    wide = Fault(
+def test_fault_sets_final_status_of_matching_jobs(sandbox: Sandbox, status: str) -> None:
+    long_windows = Fault(
         JOBS, action="job", job_status=status, job_filter=lambda start, end: end - start > 5 * DAY
     )
-    sandbox.faults.add(wide)
+    sandbox.faults.add(long_windows)
     statuses = []
     for days in (5, 6, 6):
-        job_id = create(sandbox, days=days).json()["job"]["id"]
+        job_id = create_job(sandbox, days=days).json()["job"]["id"]
         job = talkdesk_get(sandbox, f"{sandbox.talkdesk.api_url}{JOBS}/{job_id}")
         statuses.append(job.json()["job"]["status"])
     assert statuses == ["done", "processing" if status == "stuck" else status, "done"]
@@ -406,7 +408,7 @@ def test_a_job_ends_as_told_for_some_windows(sandbox: Sandbox, status: str) -> N
     [{}, {"status": 503, "action": "cut"}, {"action": "sulk"}, {"action": "edit"}],
     ids=["no effect", "two effects", "unknown", "no function"],
 )
-def test_a_fault_has_one_effect(wrong: dict[str, Any]) -> None:
+def test_fault_requires_exactly_one_effect(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"fault has|unknown action|goes with"):
         Fault("*", **wrong)
 
@@ -419,9 +421,7 @@ def test_a_fault_has_one_effect(wrong: dict[str, Any]) -> None:
         ("hang", requests.Timeout),
     ],
 )
-def test_a_connection_breaks_on_demand(
-    sandbox: Sandbox, action: str, error: type[Exception]
-) -> None:
+def test_fault_breaks_connection(sandbox: Sandbox, action: str, error: type[Exception]) -> None:
     sandbox.faults.add(Fault("*/calls", action=action, seconds=5))
     headers = {"Authorization": f"Bearer {sandbox.zendesk.access_token}"}
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
@@ -429,7 +429,7 @@ def test_a_connection_breaks_on_demand(
         requests.get(url, headers=headers, timeout=0.5)
 
 
-def test_an_answer_is_edited_on_demand(sandbox: Sandbox) -> None:
+def test_fault_edits_response(sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("*/calls", action="edit", edit=lambda body: {"was": body["count"]}))
     edited = zendesk_get(sandbox, f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
     assert edited.json() == {"was": 20}
@@ -438,7 +438,7 @@ def test_an_answer_is_edited_on_demand(sandbox: Sandbox) -> None:
 
 
 def test_requests_are_logged(sandbox: Sandbox) -> None:
-    create(sandbox)
+    create_job(sandbox)
     token, job = sandbox.requests
     assert (token.vendor, token.status, token.body["grant_type"]) == (
         "talkdesk-id",
@@ -449,7 +449,7 @@ def test_requests_are_logged(sandbox: Sandbox) -> None:
     assert json.dumps(job.body["timespan"])
 
 
-def test_a_body_that_is_no_json_is_refused(sandbox: Sandbox) -> None:
+def test_invalid_json_body_is_rejected(sandbox: Sandbox) -> None:
     headers = {"Content-Type": "application/json"}
     url = f"{sandbox.zendesk.url}/oauth/tokens"
     assert requests.post(url, data="{", headers=headers, timeout=5).status_code == 400
@@ -457,10 +457,10 @@ def test_a_body_that_is_no_json_is_refused(sandbox: Sandbox) -> None:
     assert (request.status, request.body) == (400, None)
 
 
-# Control
+# Control API
 
 
-def test_it_is_told_over_http_to_change_calls(sandbox: Sandbox) -> None:
+def test_control_api_changes_calls(sandbox: Sandbox) -> None:
     control = f"{sandbox.zendesk.url}/_sandbox"
     before = requests.get(f"{control}/truth", timeout=5).json()
     changed = requests.post(f"{control}/change?count=10", timeout=5).json()
@@ -475,7 +475,7 @@ def test_it_is_told_over_http_to_change_calls(sandbox: Sandbox) -> None:
     assert requests.post(f"{control}/change?count=some", timeout=5).status_code == 400
 
 
-def test_it_is_told_over_http_to_misbehave(sandbox: Sandbox) -> None:
+def test_control_api_adds_and_clears_faults(sandbox: Sandbox) -> None:
     control = f"{sandbox.zendesk.url}/_sandbox/faults"
     fault: dict[str, Any] = {"path": "*", "status": 503, "times": None}
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"

@@ -1,4 +1,4 @@
-"""The tap piped into targets of others, twice, and what they hold then."""
+"""Third-party targets load both vendors' calls completely, in a full and an incremental run."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ REPLICATION_KEYS = {
     "zendesk_calls": "updated_at",
     "zendesk_legs": "updated_at",
 }
-#: Texts that are easily taken for something else.
-AWKWARD_TEXTS = (
+#: Strings that are easily misinterpreted.
+AWKWARD_STRINGS = (
     *(
         "null",
         "None",
@@ -81,22 +81,22 @@ AWKWARD_TEXTS = (
 )
 
 
-class Holder(Protocol):
-    """What a target has written.
+class Destination(Protocol):
+    """The destination of a target.
 
     Attributes:
-        settings: The target's settings.
-        upserts: Whether it replaces rows by their key; else it appends them.
+        config: The config of the target.
+        upserts: Whether the target replaces rows with the same key, rather than append them.
     """
 
-    settings: Mapping[str, Any]
+    config: Mapping[str, Any]
     upserts: bool
 
     def rows(self, stream: str) -> list[Row]:
-        """Reads all rows of a stream."""
+        """Return all rows of a stream."""
 
-    def stored(self, value: Any, column: Column) -> Any:
-        """How it holds a value other than null."""
+    def as_stored(self, value: Any, column: Column) -> Any:
+        """Return a value other than null as the target stores it."""
 
 
 class PostgreSQL:
@@ -105,7 +105,7 @@ class PostgreSQL:
     def __init__(self, postgres: Database, _: Path) -> None:
         self._conninfo = postgres.conninfo
         self._schema = "meltanolabs"
-        self.settings: Mapping[str, Any] = {
+        self.config: Mapping[str, Any] = {
             "sqlalchemy_url": postgres.sqlalchemy_url,
             "default_target_schema": self._schema,
         }
@@ -115,9 +115,9 @@ class PostgreSQL:
         with psycopg.connect(self._conninfo, row_factory=dict_row) as connection:
             return connection.execute(query).fetchall()
 
-    def stored(self, value: Any, column: Column) -> Any:
-        if is_time(column):
-            return moment(value)
+    def as_stored(self, value: Any, column: Column) -> Any:
+        if is_timestamp(column):
+            return naive_utc(value)
         return Decimal(str(value)) if "number" in column["type"] else value
 
 
@@ -125,8 +125,8 @@ class PipelinewisePostgreSQL(PostgreSQL):
     def __init__(self, postgres: Database, _: Path) -> None:
         super().__init__(postgres, _)
         self._schema = "pipelinewise"
-        self.settings = {
-            "host": postgres.sockets,
+        self.config = {
+            "host": postgres.socket_dir,
             "port": 5432,
             "user": "postgres",
             "password": "none",
@@ -134,13 +134,13 @@ class PipelinewisePostgreSQL(PostgreSQL):
             "default_target_schema": self._schema,
         }
 
-    def stored(self, value: Any, column: Column) -> Any:
-        if is_time(column):
-            return moment(value)
+    def as_stored(self, value: Any, column: Column) -> Any:
+        if is_timestamp(column):
+            return naive_utc(value)
         if isinstance(value, str):
-            # As in JSON, of which only these two are taken back.
-            written = json.dumps(value, ensure_ascii=False)[1:-1]
-            return written.replace('\\"', '"').replace("\\\\", "\\") or None
+            # The target stores strings with JSON's escapes, except for these two.
+            escaped = json.dumps(value, ensure_ascii=False)[1:-1]
+            return escaped.replace('\\"', '"').replace("\\\\", "\\") or None
         return value
 
 
@@ -149,7 +149,7 @@ class DuckDB:
 
     def __init__(self, _: Database, folder: Path) -> None:
         self._path = folder / "calls.duckdb"
-        self.settings: Mapping[str, Any] = {
+        self.config: Mapping[str, Any] = {
             "path": str(self._path),
             "default_target_schema": "voice",
         }
@@ -165,14 +165,14 @@ class DuckDB:
                 row[name] = self._without_backslashes(row[name])
         return rows
 
-    def stored(self, value: Any, column: Column) -> Any:
-        if is_time(column):
-            return moment(value)
+    def as_stored(self, value: Any, column: Column) -> Any:
+        if is_timestamp(column):
+            return naive_utc(value)
         return self._without_backslashes(value) if value != "" else None
 
     def _without_backslashes(self, value: Any) -> Any:
-        # It lets DuckDB guess the form of its own files. In a file with backslashes and without
-        # quotes, they count as escapes.
+        # The target lets DuckDB detect the CSV dialect of its files. In a file with backslashes but
+        # without quotes, DuckDB takes the backslashes for escape characters.
         return value.replace("\\", "") if isinstance(value, str) else value
 
 
@@ -181,7 +181,7 @@ class JSONLines:
 
     def __init__(self, _: Database, folder: Path) -> None:
         self._folder = folder / "lines"
-        self.settings: Mapping[str, Any] = {
+        self.config: Mapping[str, Any] = {
             "destination_path": str(self._folder),
             "do_timestamp_file": False,
         }
@@ -190,7 +190,7 @@ class JSONLines:
         lines = (self._folder / f"{stream}.jsonl").read_text("utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
-    def stored(self, value: Any, _: Column) -> Any:
+    def as_stored(self, value: Any, _: Column) -> Any:
         return value
 
 
@@ -199,9 +199,9 @@ class CSV:
 
     def __init__(self, _: Database, folder: Path) -> None:
         self._folder = folder / "csv"
-        self.settings: Mapping[str, Any] = {
+        self.config: Mapping[str, Any] = {
             "output_path": str(self._folder),
-            # Else each run would replace the file of the one before.
+            # By default, each run would replace the file of the previous run.
             "file_naming_scheme": "{stream_name}-{timestamp}.csv",
         }
 
@@ -214,10 +214,10 @@ class CSV:
             row |= {name: None for name, value in row.items() if value == ""}
         return rows
 
-    def stored(self, value: Any, column: Column) -> Any:
-        if is_time(column):
-            return f"{moment(value)}+00:00"
-        # As Python writes it, where numbers within objects are decimal.
+    def as_stored(self, value: Any, column: Column) -> Any:
+        if is_timestamp(column):
+            return f"{naive_utc(value)}+00:00"
+        # The target writes Python's `str` of a value, with Decimal for numbers in objects.
         return str(json.loads(json.dumps(value), parse_float=Decimal)) or None
 
 
@@ -226,18 +226,18 @@ class SQLite:
 
     def __init__(self, _: Database, folder: Path) -> None:
         self._path = folder / "calls.db"
-        self.settings: Mapping[str, Any] = {"database": str(self._path)}
+        self.config: Mapping[str, Any] = {"database": str(self._path)}
 
     def rows(self, stream: str) -> list[Row]:
         with closing(sqlite3.connect(self._path)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(f"select * from {stream}")]  # noqa: S608
 
-    def stored(self, value: Any, _: Column) -> Any:
+    def as_stored(self, value: Any, _: Column) -> Any:
         return str(value) if isinstance(value, list | dict) else value
 
 
-HOLDERS: dict[str, Callable[[Database, Path], Holder]] = {
+DESTINATIONS: dict[str, Callable[[Database, Path], Destination]] = {
     "meltanolabs-target-postgres": PostgreSQL,
     "pipelinewise-target-postgres": PipelinewisePostgreSQL,
     "target-duckdb": DuckDB,
@@ -247,37 +247,37 @@ HOLDERS: dict[str, Callable[[Database, Path], Holder]] = {
 }
 
 
-def is_time(column: Column) -> bool:
+def is_timestamp(column: Column) -> bool:
     return column.get("format") == "date-time"
 
 
-def moment(value: str) -> datetime:
-    """A time in UTC, without saying so."""
+def naive_utc(value: str) -> datetime:
+    """Return a UTC timestamp as a datetime without a time zone."""
     return datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, and what there is after it.
+    """A run and the state after it.
 
     Attributes:
-        ended: How it ended.
-        since: The earliest time that it asked each stream's vendor about.
-        truth: What the vendors have since the start date, by stream and key, with all columns.
-        rows: What the target holds, by stream.
+        load: The result of the run.
+        start: The earliest time that the tap requested, by stream.
+        expected: The expected records since the start date, by stream and primary key.
+        rows: The rows at the destination, by stream.
     """
 
-    ended: Load
-    since: dict[str, datetime]
-    truth: dict[str, dict[Any, Row]]
+    load: Load
+    start: dict[str, datetime]
+    expected: dict[str, dict[Any, Row]]
     rows: dict[str, list[Row]]
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Two runs with changes between them."""
+    """Two runs with changes in between."""
 
-    holder: Holder
+    destination: Destination
     runs: tuple[Run, Run]
 
 
@@ -287,54 +287,61 @@ def postgres() -> Iterator[Database]:
         yield started
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in TARGETS],
+)
 def pipeline(
     request: pytest.FixtureRequest, postgres: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Pipeline:
     folder = tmp_path_factory.mktemp(request.param)
-    holder = HOLDERS[request.param](postgres, folder)
+    destination = DESTINATIONS[request.param](postgres, folder)
     with Sandbox(calls=60, days=20, page_size=1000, zendesk_requests_per_minute=None) as sandbox:
         put_awkward_calls(sandbox)
-        settings = recent(sandbox)
+        config = recent_config(sandbox)
 
         def run(state: Mapping[str, Any]) -> Run:
             sandbox.forget_requests()
-            ended = load(request.param, folder, tap=settings, target=holder.settings, state=state)
-            assert ended.codes == (0, 0), ended.logs
+            result = load(request.param, folder, tap=config, target=destination.config, state=state)
+            assert result.exit_codes == (0, 0), result.logs
             return Run(
-                ended,
-                asked_since(sandbox),
-                {stream: truth(sandbox, stream, settings["start_date"]) for stream in KEYS},
-                {stream: holder.rows(stream) for stream in KEYS},
+                result,
+                requested_start(sandbox),
+                {
+                    stream: expected_records(sandbox, stream, config["start_date"])
+                    for stream in KEYS
+                },
+                {stream: destination.rows(stream) for stream in KEYS},
             )
 
         first = run({})
         sandbox.change_calls(10)
-        return Pipeline(holder, (first, run(first.ended.states[-1])))
+        return Pipeline(destination, (first, run(first.load.states[-1])))
 
 
-def recent(sandbox: Sandbox) -> dict[str, Any]:
-    """Settings that leave out the examples of the documents, and the years since then."""
+def recent_config(sandbox: Sandbox) -> dict[str, Any]:
+    """Return a config that skips the documented examples and the years after them."""
     start = text(datetime.now(timezone.utc) - timedelta(days=25))
     return sandbox.config | {"start_date": start, "zendesk_requests_per_minute": 1000}
 
 
-def asked_since(sandbox: Sandbox) -> dict[str, datetime]:
-    asked: dict[str, list[datetime]] = {stream: [] for stream in KEYS}
+def requested_start(sandbox: Sandbox) -> dict[str, datetime]:
+    """Return the earliest time in the requests to the vendors, by stream."""
+    starts: dict[str, list[datetime]] = {stream: [] for stream in KEYS}
     for request in sandbox.requests:
         if request.path.startswith(PATH):
             start = datetime.fromtimestamp(int(request.query["start_time"]), timezone.utc)
-            asked[f"zendesk_{request.path.rpartition('/')[2]}"].append(start.replace(tzinfo=None))
+            starts[f"zendesk_{request.path.rpartition('/')[2]}"].append(start.replace(tzinfo=None))
         elif request.path == JOBS:
-            asked["talkdesk_calls"].append(moment(request.body["timespan"]["from"]))
-    return {stream: min(times) for stream, times in asked.items()}
+            starts["talkdesk_calls"].append(naive_utc(request.body["timespan"]["from"]))
+    return {stream: min(times) for stream, times in starts.items()}
 
 
 def put_awkward_calls(sandbox: Sandbox) -> None:
-    """Adds calls and legs with values that get lost easily."""
+    """Add calls and legs with values that targets easily corrupt."""
     at = text(datetime.now(timezone.utc) - timedelta(days=3))
     ((talkdesk_call,), (zendesk_call,), (leg, *_)) = map(example, KEYS)
-    for number, awkward in enumerate(AWKWARD_TEXTS):
+    for number, awkward in enumerate(AWKWARD_STRINGS):
         sandbox.talkdesk.put_call(
             talkdesk_call
             | {"call_id": f"call {number}", "start_at": at, "end_at": at, "notes": awkward}
@@ -343,7 +350,7 @@ def put_awkward_calls(sandbox: Sandbox) -> None:
         )
         sandbox.zendesk.put_call(
             zendesk_call
-            # More than a float can tell apart.
+            # Too large for a float to represent exactly.
             | {"id": 2**53 + number, "created_at": at, "updated_at": at, "call_charge": "0.10"}
             | {"quality_issues": [awkward, None, awkward] if number else []}
             | {"post_call_summary": awkward, "post_call_transcription": {"text": [awkward]}}
@@ -354,30 +361,30 @@ def put_awkward_calls(sandbox: Sandbox) -> None:
         )
 
 
-def truth(sandbox: Sandbox, stream: str, start: str) -> dict[Any, Row]:
+def expected_records(sandbox: Sandbox, stream: str, start: str) -> dict[Any, Row]:
     rows: dict[str, Mapping[Any, Row]] = {
         "talkdesk_calls": sandbox.talkdesk.calls,
         "zendesk_calls": sandbox.zendesk.calls,
         "zendesk_legs": sandbox.zendesk.legs,
     }
     return {
-        key: record(row, COLUMNS[stream])
+        key: expected_record(row, COLUMNS[stream])
         for key, row in rows[stream].items()
         if row[REPLICATION_KEYS[stream]] >= start
     }
 
 
-def record(row: Row, columns: Mapping[str, Column]) -> Row:
-    """A vendor's row in the columns of its stream."""
-    written: Row = dict.fromkeys(columns)
+def expected_record(row: Row, columns: Mapping[str, Column]) -> Row:
+    """Return the record of a vendor's row, with all columns of its stream."""
+    record: Row = dict.fromkeys(columns)
     for name, value in row.items():
         if name not in columns:
-            written[EXTRA_FIELDS] = (written[EXTRA_FIELDS] or {}) | {name: value}
+            record[EXTRA_FIELDS] = (record[EXTRA_FIELDS] or {}) | {name: value}
         elif columns[name].get(ANY_JSON) and not isinstance(value, str | None):
-            written[name] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        elif value != "" or ("string" in columns[name]["type"] and not is_time(columns[name])):
-            written[name] = value
-    return written
+            record[name] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        elif value != "" or ("string" in columns[name]["type"] and not is_timestamp(columns[name])):
+            record[name] = value
+    return record
 
 
 both_runs = pytest.mark.parametrize("run", [0, 1], ids=["first run", "second run"])
@@ -386,35 +393,40 @@ every_stream = pytest.mark.parametrize("stream", KEYS)
 
 @both_runs
 @every_stream
-def test_each_run_leaves_in_the_target_what_the_vendor_has(
+def test_destination_matches_vendor_after_each_run(
     pipeline: Pipeline, stream: str, run: int
 ) -> None:
-    def stored(name: str, value: Any) -> Any:
-        return None if value is None else pipeline.holder.stored(value, COLUMNS[stream][name])
+    def as_stored(name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        return pipeline.destination.as_stored(value, COLUMNS[stream][name])
 
-    key = KEYS[stream]
-    # Of those that only append, the last version of each row.
-    held = {row[key]: row for row in pipeline.runs[run].rows[stream]}
-    truth = {stored(key, its): row for its, row in pipeline.runs[run].truth[stream].items()}
-    assert held.keys() == truth.keys()
-    for its, row in truth.items():
-        assert {name: held[its][name] for name in row} == {
-            name: stored(name, value) for name, value in row.items()
+    primary_key = KEYS[stream]
+    # If the target appends rows, this keeps the last version of each.
+    actual = {row[primary_key]: row for row in pipeline.runs[run].rows[stream]}
+    expected = {
+        as_stored(primary_key, key): record
+        for key, record in pipeline.runs[run].expected[stream].items()
+    }
+    assert actual.keys() == expected.keys()
+    for key, record in expected.items():
+        assert {name: actual[key][name] for name in record} == {
+            name: as_stored(name, value) for name, value in record.items()
         }
 
 
 @every_stream
-def test_the_second_run_replaces_or_appends(pipeline: Pipeline, stream: str) -> None:
+def test_second_run_upserts_or_appends(pipeline: Pipeline, stream: str) -> None:
     before, after = (run.rows[stream] for run in pipeline.runs)
-    if pipeline.holder.upserts:
+    if pipeline.destination.upserts:
         assert len(after) == len({row[KEYS[stream]] for row in after})
     else:
         assert after[: len(before)] == before
 
 
 @both_runs
-def test_the_target_gives_back_a_complete_state(pipeline: Pipeline, run: int) -> None:
-    state = pipeline.runs[run].ended.states[-1]
+def test_target_emits_complete_state(pipeline: Pipeline, run: int) -> None:
+    state = pipeline.runs[run].load.states[-1]
     assert state.keys() == {"bookmarks"}
     assert {
         stream: (bookmark.keys(), bookmark["replication_key"])
@@ -426,18 +438,19 @@ def test_the_target_gives_back_a_complete_state(pipeline: Pipeline, run: int) ->
 
 
 @every_stream
-def test_the_second_run_goes_on_from_that_state(pipeline: Pipeline, stream: str) -> None:
+def test_second_run_starts_from_that_state(pipeline: Pipeline, stream: str) -> None:
     first, second = pipeline.runs
-    bookmark = first.ended.states[-1]["bookmarks"][stream]["replication_key_value"]
-    assert first.since[stream] < second.since[stream] == moment(bookmark)
+    bookmark = first.load.states[-1]["bookmarks"][stream]["replication_key_value"]
+    assert first.start[stream] < second.start[stream] == naive_utc(bookmark)
 
 
-def test_a_target_that_refuses_its_settings_ends_the_tap_with_a_line(tmp_path: Path) -> None:
-    # More rows than a pipe holds: whichever is the faster, the tap must notice.
+@pytest.mark.xdist_group("target-duckdb")
+def test_tap_reports_pipe_closed_by_failing_target(tmp_path: Path) -> None:
+    """The target rejects its config. There is more output than fits the pipe's buffer."""
     with Sandbox(calls=60, days=20, page_size=1000) as sandbox:
-        ended = load("target-duckdb", tmp_path, tap=recent(sandbox), target={}, state={})
-    tap_log, target_log = ended.logs
-    assert ended.codes == (1, 1)
+        result = load("target-duckdb", tmp_path, tap=recent_config(sandbox), target={}, state={})
+    tap_log, target_log = result.logs
+    assert result.exit_codes == (1, 1)
     assert "Invalid configuration" in target_log
     assert "The target went away before everything was written" in tap_log.splitlines()[-1]
     assert "Traceback" not in tap_log
