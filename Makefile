@@ -1,12 +1,12 @@
-# Everything is installed where it is missing: Python's packages into .venv, Meltano's plugins
-# into .meltano.
+# Targets install what they need: Python packages into .venv, Meltano plugins into .meltano, and
+# other Singer targets for the tests into .targets.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed .meltano/installed
 
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-# For every Python and platform; and without the address of an index, so that it holds for any.
+# The lock file covers every supported Python and platform, and does not depend on a package index.
 COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group picture --extra s3 \
 	--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
@@ -14,19 +14,20 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group
 .PHONY: help demo test bench lint types check format docs picture hooks lock upgrade sandbox clean
 .DEFAULT_GOAL := help
 
-help: ## show what there is to make
+help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(INSTALLED) ## bring calls of both vendors from the sandbox into PostgreSQL, twice
+demo: $(INSTALLED) ## sync both vendors from the sandbox into PostgreSQL, in full and incrementally
 	@$(PYTHON) -m demo
 
 test: $(INSTALLED) ## run all tests
-	$(PYTHON) -m pytest
+	@$(PYTHON) -m tests.targets
+	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel
 
-bench: $(VENV)/installed ## measure speed and memory against their goals
+bench: $(VENV)/installed ## measure speed and memory against the goals
 	$(PYTHON) -m benchmarks
 
-lint: $(VENV)/installed ## look for mistakes in form
+lint: $(VENV)/installed ## run the linters
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.meltano meltano.yml
@@ -34,51 +35,51 @@ lint: $(VENV)/installed ## look for mistakes in form
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/zizmor --offline --quiet --no-progress .github
 
-types: $(VENV)/installed ## look for mistakes in types
+types: $(VENV)/installed ## run mypy
 	$(VENV)/bin/mypy
 
-check: lint types test ## all of these
+check: lint types test ## run the linters, mypy and all tests
 
-format: $(VENV)/installed ## put the code into form
+format: $(VENV)/installed ## format the code and apply automatic fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-docs: $(VENV)/installed ## write anew what tells of the tap's settings and streams
+docs: $(VENV)/installed ## generate the documentation of settings and streams
 	@$(PYTHON) -m docgen
 
-hooks: $(VENV)/installed ## let git look for mistakes at each commit
+hooks: $(VENV)/installed ## install the pre-commit hooks
 	$(VENV)/bin/pre-commit install
 
-lock: | $(VENV)/bin/uv ## let requirements-dev.txt fit pyproject.toml, with as few new versions as can be
+lock: | $(VENV)/bin/uv ## update requirements-dev.txt from pyproject.toml with minimal changes
 	$(COMPILE) --output-file requirements-dev.txt
 
-upgrade: | $(VENV)/bin/uv ## take the newest versions of everything into requirements-dev.txt
+upgrade: | $(VENV)/bin/uv ## upgrade all versions in requirements-dev.txt
 	$(COMPILE) --upgrade --output-file requirements-dev.txt
 
-picture: $(INSTALLED) ## draw the README's picture anew, from the sandbox's calls
+picture: $(INSTALLED) ## redraw the chart in README.md from the sandbox's calls
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --group picture \
 		--require-hashes --constraint requirements-dev.txt
 	@$(PYTHON) -m demo.picture
 
-sandbox: $(VENV)/installed ## start both vendors and PostgreSQL, until interrupted
-	@$(PYTHON) -m sandbox --page-size 1000 --database .sandbox/database
+sandbox: $(VENV)/installed ## serve both fake vendors and PostgreSQL until interrupted
+	@$(PYTHON) -m demo.serve --page-size 1000 --database .sandbox/database
 
-clean: ## remove everything that was made
+clean: ## remove everything that the other targets created
 	rm -rf $(VENV) .meltano .sandbox .targets .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/uv: | scripts/make-venv
 	scripts/make-venv $(VENV)
 
-# Whatever is not in requirements-dev.txt, with its hashes, is refused.
+# Only packages in requirements-dev.txt, with their hashes, are installed.
 $(VENV)/installed: pyproject.toml requirements-dev.txt | $(VENV)/bin/uv
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --requirement pyproject.toml --group dev \
 		--extra s3 --require-hashes --constraint requirements-dev.txt \
-		|| { echo "If requirements-dev.txt no longer fits pyproject.toml: make lock" >&2; false; }
+		|| { echo "If requirements-dev.txt does not match pyproject.toml, run make lock" >&2; false; }
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@touch $@
 
-# Meltano by itself does not see that the tap's dependencies have changed. The target's are its own:
-# it asks for other versions than we do.
+# Meltano does not notice changed dependencies of the tap. The target is not constrained, because it
+# requires other versions.
 .meltano/installed: pyproject.toml meltano.yml $(VENV)/installed
 	UV_CONSTRAINT=$(CURDIR)/requirements-dev.txt \
 		$(VENV)/bin/meltano --log-level=warning install --clean tap-voicecalls

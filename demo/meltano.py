@@ -1,4 +1,4 @@
-"""Runs the project's Meltano against the sandbox, with a separate state database."""
+"""Runs the project's Meltano against the sandbox, with separate state and working files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Meltano:
         Args:
             sandbox: The vendors to extract from.
             database: The database that `target-postgres` loads into.
-            folder: The folder for Meltano's state database, separate from the project's.
+            folder: The folder for Meltano's state database and working files. With folders of
+                their own, several instances can run at once.
             project: The project folder, or a copy of it.
         """
         self._project = project
@@ -41,6 +42,7 @@ class Meltano:
             },
             "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
+            "MELTANO_SYS_DIR_ROOT": str(_system_folder(folder, project)),
             "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
             "NO_COLOR": "1",
             "NO_PROXY": "127.0.0.1",
@@ -77,3 +79,14 @@ class Meltano:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def _system_folder(folder: Path, project: Path) -> Path:
+    """Create a replacement for `.meltano` with links to the plugins installed there."""
+    system_folder = folder / ".meltano"
+    system_folder.mkdir(exist_ok=True)
+    for plugins in ("extractors", "loaders"):
+        installed, link = project / ".meltano" / plugins, system_folder / plugins
+        if installed.exists() and not link.exists():
+            link.symlink_to(installed)
+    return system_folder

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psutil
@@ -21,7 +23,13 @@ from sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder; `tmp_path` is too long for a Unix socket in parallel runs."""
+    with TemporaryDirectory(prefix="demo-") as path:
+        yield Path(path)
 
 
 @contextmanager
@@ -56,9 +64,8 @@ def is_target_running(folder: Path) -> bool:
 
 
 @pytest.mark.meltano
-@pytest.mark.xdist_group("pipeline")
-def test_demo_prints_counts_of_each_run_and_calls_per_day(tmp_path: Path) -> None:
-    with start_demo(tmp_path) as demo:
+def test_demo_prints_counts_of_each_run_and_calls_per_day(folder: Path) -> None:
+    with start_demo(folder) as demo:
         output, _ = demo.communicate()
     assert demo.returncode == 0, output
     runs = re.findall(r"(?:talkdesk|zendesk)_(?:calls|legs) +(\d+) +(\d+)", output)
@@ -66,27 +73,25 @@ def test_demo_prints_counts_of_each_run_and_calls_per_day(tmp_path: Path) -> Non
     assert all(rows == loaded for rows, loaded in runs[:3])
     assert all(0 < int(loaded) < int(rows) / 2 for rows, loaded in runs[3:])
     assert len(re.findall(r"^ +\d{4}-\d\d-\d\d +\d+ +\d+$", output, re.MULTILINE)) == 7
-    assert not list(tmp_path.glob("voicecalls-*"))
+    assert not list(folder.glob("voicecalls-*"))
 
 
 @pytest.mark.meltano
-@pytest.mark.xdist_group("pipeline")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_demo_leaves_nothing_behind(tmp_path: Path, signum: signal.Signals) -> None:
-    with start_demo(tmp_path) as demo:
-        while demo.poll() is None and not is_target_running(tmp_path):
+def test_interrupted_demo_leaves_nothing_behind(folder: Path, signum: signal.Signals) -> None:
+    with start_demo(folder) as demo:
+        while demo.poll() is None and not is_target_running(folder):
             time.sleep(0.1)
         demo.send_signal(signum)
         output, _ = demo.communicate()
     assert demo.returncode == 128 + signum, output
     assert "Traceback" not in output
-    _, alive = psutil.wait_procs(demo_processes(tmp_path), timeout=2)
+    _, alive = psutil.wait_procs(demo_processes(folder), timeout=2)
     assert not alive
-    assert not list(tmp_path.glob("voicecalls-*"))
+    assert not list(folder.glob("voicecalls-*"))
 
 
 @pytest.mark.meltano
-@pytest.mark.xdist_group("pipeline")
 def test_failed_run_ends_demo_with_reason(tmp_path: Path) -> None:
     with Sandbox(calls=5) as sandbox, database() as postgres:
         for path in ("/oauth/token", "/oauth/tokens"):

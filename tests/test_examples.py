@@ -116,12 +116,8 @@ class Loaded:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(
-            postgresql_warehouse,
-            id="postgresql",
-            marks=pytest.mark.xdist_group("meltanolabs-target-postgres"),
-        ),
-        pytest.param(duckdb_warehouse, id="duckdb", marks=pytest.mark.xdist_group("target-duckdb")),
+        pytest.param(postgresql_warehouse, id="postgresql"),
+        pytest.param(duckdb_warehouse, id="duckdb"),
     ],
 )
 def loaded(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.meltano
-@pytest.mark.xdist_group("pipeline")
 def test_tap_is_added_from_hub_definition(pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "meltano.yml").write_text("environments:\n  - name: sandbox\n")
     meltano = Meltano(pipeline.sandbox, pipeline.postgres, tmp_path, project=tmp_path)

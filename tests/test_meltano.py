@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox.history import Row
     from tests.pipeline import TwoRuns
 
-pytestmark = [pytest.mark.meltano, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.meltano
 
 
 def as_stored(row: Row, types: dict[str, str]) -> Row:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.pipeline import Pipeline, Snapshot, TwoRuns
 
-pytestmark = [pytest.mark.meltano, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.meltano
 
 
 @dataclass(frozen=True)

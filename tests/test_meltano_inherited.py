@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from demo.database import Database
 
-pytestmark = [pytest.mark.meltano, pytest.mark.xdist_group("inherited_extractors")]
+pytestmark = pytest.mark.meltano
 
 README = (PROJECT / "README.md").read_text().partition("### Each vendor by itself")[2]
 

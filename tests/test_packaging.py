@@ -25,8 +25,6 @@ from tests.project import METADATA
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 VERSION = METADATA["version"]
 
 

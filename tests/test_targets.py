@@ -287,10 +287,7 @@ def postgres() -> Iterator[Database]:
         yield started
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in TARGETS],
-)
+@pytest.fixture(scope="module", params=TARGETS)
 def pipeline(
     request: pytest.FixtureRequest, postgres: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Pipeline:
@@ -444,7 +441,6 @@ def test_second_run_starts_from_that_state(pipeline: Pipeline, stream: str) -> N
     assert first.start[stream] < second.start[stream] == naive_utc(bookmark)
 
 
-@pytest.mark.xdist_group("target-duckdb")
 def test_tap_reports_pipe_closed_by_failing_target(tmp_path: Path) -> None:
     """The target rejects its config. There is more output than fits the pipe's buffer."""
     with Sandbox(calls=60, days=20, page_size=1000) as sandbox:
