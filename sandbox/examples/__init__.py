@@ -1,1 +1,1 @@
-"""The example records of the vendors' documents, unchanged."""
+"""Example rows copied unchanged from the vendors' documentation."""
