@@ -1,8 +1,8 @@
 """What a running sandbox can be told to do, over HTTP.
 
 `POST /_sandbox/change?count=20` lets calls change, `GET /_sandbox/truth` tells how many rows each
-stream has, `POST /_sandbox/faults` brings the fields of a `Fault` in JSON, and
-`DELETE /_sandbox/faults` ends all of them.
+stream has, `POST /_sandbox/faults` adds the fault that `Fault.from_json` reads
+from its body, and `DELETE /_sandbox/faults` clears all of them.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Control:
 
     async def _misbehave(self, request: web.Request) -> web.Response:
         try:
-            self._sandbox.faults.add(Fault(**await sent_object(request)))
-        except (TypeError, ValueError) as error:
-            raise web.HTTPBadRequest(text=f"No fault: {error}") from None
+            self._sandbox.faults.add(Fault.from_json(await sent_object(request)))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"Not a fault: {error}") from None
         return web.Response(status=204)
 
     async def _behave(self, _: web.Request) -> web.Response:

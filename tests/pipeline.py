@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.harness import KEYS, text
+from tests.harness import KEYS, timestamp
 
 if TYPE_CHECKING:
     from demo.database import Database
@@ -89,7 +89,7 @@ def run_to_the_end(meltano: Meltano, *command: str, **settings: str) -> None:
 def recently() -> dict[str, str]:
     """The setting of a start that leaves the long years without calls out."""
     start = datetime.now(timezone.utc) - timedelta(days=21)
-    return {"TAP_VOICECALLS_START_DATE": text(start)}
+    return {"TAP_VOICECALLS_START_DATE": timestamp(start)}
 
 
 def table_in(postgres: Database, schema: str, stream: str) -> dict[Any, Row]:

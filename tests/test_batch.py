@@ -20,7 +20,7 @@ from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
-from tests.harness import KEYS, NOW, FakeClock, sync, text
+from tests.harness import KEYS, NOW, FakeClock, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,7 +112,7 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
     return start_sandbox(calls=60, days=20, page_size=20)
 
 
-START = text(NOW - timedelta(days=25))
+START = timestamp(NOW - timedelta(days=25))
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_state_comes_only_behind_the_batch_that_holds_the_rows(
 
 def test_a_termination_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
     # The signal comes while the third page is asked for: two were read, no file is full.
-    start = text(datetime.now(timezone.utc) - timedelta(days=21))
+    start = timestamp(datetime.now(timezone.utc) - timedelta(days=21))
     with Sandbox(calls=60, days=20, page_size=20, zendesk_requests_per_minute=None) as sandbox:
         settings = sandbox.config | {
             "start_date": start,
@@ -172,7 +172,7 @@ def test_a_termination_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> N
             stdout=subprocess.PIPE,
             text=True,
         ) as tap:
-            terminate = Fault(f"{PATH}/calls", after=2, action="late", meanwhile=tap.terminate)
+            terminate = Fault.late(f"{PATH}/calls", tap.terminate, after=2)
             sandbox.faults.add(terminate)
             assert tap.stdout is not None
             messages = [json.loads(line) for line in tap.stdout]

@@ -133,7 +133,7 @@ def test_one_vendors_trouble_does_not_hold_up_the_other(sandbox: Sandbox, tmp_pa
 
 
 def test_each_stream_that_failed_has_a_line(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.faults.add(Fault(f"{PATH}/*", status=403, times=None), Fault(JOBS, status=400))
+    sandbox.faults.add(Fault.status(f"{PATH}/*", 403, times=None), Fault.status(JOBS, 400))
     done = run("--config", write(tmp_path, "config.json", settings(sandbox)))
     assert done.returncode == 1
     ends = done.stderr.splitlines()[-3:]
@@ -174,9 +174,9 @@ def test_requests_go_through_the_proxy_that_is_set(tmp_path: Path) -> None:
 
 def test_secrets_reach_no_output_at_any_level(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.faults.add(
-        Fault(f"{PATH}/calls", status=429, headers={"Retry-After": "1"}),
-        Fault(f"{PATH}/legs", status=401, body="your token is no good"),
-        Fault("/calls/*", action="reset"),
+        Fault.status(f"{PATH}/calls", 429, headers={"Retry-After": "1"}),
+        Fault.status(f"{PATH}/legs", 401, body="your token is no good"),
+        Fault.reset("/calls/*"),
     )
     config = write(tmp_path, "config.json", settings(sandbox))
     done = run("--config", config, TAP_VOICECALLS_LOGLEVEL="DEBUG")
@@ -220,7 +220,7 @@ def test_a_kill_loses_nothing_and_what_is_done_is_not_asked_for_again(
 
 
 def test_a_termination_in_the_middle_leaves_a_safe_state(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.faults.add(Fault(f"{PATH}/calls", after=2, action="hang", seconds=20))
+    sandbox.faults.add(Fault.hang(f"{PATH}/calls", after=2, seconds=20))
     config = write(tmp_path, "config.json", settings(sandbox))
     with subprocess.Popen([*TAP, "--config", config], stdout=subprocess.PIPE, text=True) as tap:  # noqa: S603
         assert tap.stdout is not None
@@ -239,7 +239,7 @@ def test_a_termination_in_the_middle_leaves_a_safe_state(sandbox: Sandbox, tmp_p
 
 def test_a_termination_does_not_wait_for_trouble_to_pass(sandbox: Sandbox, tmp_path: Path) -> None:
     for path in ("/oauth/token", JOBS):
-        sandbox.faults.add(Fault(path, status=503, headers={"Retry-After": "500"}, times=None))
+        sandbox.faults.add(Fault.status(path, 503, headers={"Retry-After": "500"}, times=None))
         config = write(tmp_path, "config.json", settings(sandbox))
         with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
             assert tap.stderr is not None

@@ -11,8 +11,7 @@ from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls.errors import SyncFailedError
-from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import NOW, FakeClock, text
+from tests.harness import NOW, FakeClock, make_tap, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +37,10 @@ def check(sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]
     """Runs the test; gives the lines on stdout, and the failures."""
 
     def run(**settings: Any) -> tuple[list[str], dict[str, str]]:
-        tap_class = type("FakeClockTap", (TapVoiceCalls,), {"clock": clock})
-        start_date = {"start_date": text(NOW - timedelta(days=3000))}
+        start_date = {"start_date": timestamp(NOW - timedelta(days=3000))}
         failures = {}
         try:
-            tap_class(config=sandbox.config | start_date | settings).run_connection_test()
+            make_tap(clock, sandbox.config | start_date | settings).run_connection_test()
         except SyncFailedError as error:
             failures = dict(error.failures)
         return capsys.readouterr().out.splitlines(), failures
@@ -75,10 +73,10 @@ def test_it_costs_a_short_report_and_two_pages(sandbox: Sandbox, check: Check) -
     ("settings", "fault", "vendor", "hint"),
     [
         ({"zendesk_client_secret": "wrong"}, None, "Zendesk", "zendesk_client_secret"),
-        ({}, Fault(f"{PATH}/*", status=403, times=None), "Zendesk", "'Can manage channels'"),
-        ({}, Fault(f"{PATH}/legs", status=403, times=None), "Zendesk", "the scope `read`"),
+        ({}, Fault.status(f"{PATH}/*", 403, times=None), "Zendesk", "'Can manage channels'"),
+        ({}, Fault.status(f"{PATH}/legs", 403, times=None), "Zendesk", "the scope `read`"),
         ({"talkdesk_client_secret": "wrong"}, None, "Talkdesk", "talkdesk_client_secret"),
-        ({}, Fault(JOBS, status=403, times=None), "Talkdesk", "data-reports:write"),
+        ({}, Fault.status(JOBS, 403, times=None), "Talkdesk", "data-reports:write"),
     ],
 )
 def test_a_vendor_that_cant_be_read_has_a_line_that_tells_what_to_do(

@@ -86,7 +86,7 @@ def test_interrupted_it_leaves_nothing_behind(tmp_path: Path, signum: signal.Sig
 def test_a_run_that_fails_ends_it_with_the_reason(tmp_path: Path) -> None:
     with Sandbox(calls=5) as sandbox, database() as postgres:
         for path in ("/oauth/token", "/oauth/tokens"):
-            sandbox.faults.add(Fault(path=path, times=None, status=401, body={"error": "no"}))
+            sandbox.faults.add(Fault.status(path, 401, times=None, body={"error": "no"}))
         with pytest.raises(SystemExit, match=r"(?s)zendesk_client.*ended with exit code 1"):
             run(Meltano(sandbox, postgres, tmp_path), "both vendors refuse")
 

@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from demo.database import database
 from sandbox import Sandbox
-from tests.harness import KEYS, NOW, FakeClock, sync, text
+from tests.harness import KEYS, NOW, FakeClock, sync, timestamp
 from tests.targets import ENVIRONMENT, executable
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def put_unusual_calls(sandbox: Sandbox) -> None:
         {"completion_status": "completed"},
     ]
     for number, fields in enumerate(unusual, start=1):
-        sandbox.zendesk.put_call(call | {"id": number, "updated_at": text(NOW)} | fields)
+        sandbox.zendesk.put_call(call | {"id": number, "updated_at": timestamp(NOW)} | fields)
     # Of the last of them, the legs come in another order than that of their ids; only one agent's
     # is the last with a conversation.
     its_legs: list[Row] = [
@@ -172,7 +172,7 @@ def put_unusual_calls(sandbox: Sandbox) -> None:
     ]
     for number, fields in enumerate(its_legs, start=1):
         sandbox.zendesk.put_leg(
-            leg | {"id": number, "call_id": len(unusual), "updated_at": text(NOW)} | fields
+            leg | {"id": number, "call_id": len(unusual), "updated_at": timestamp(NOW)} | fields
         )
 
 

@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
+from sandbox.faults import NotJson, Reset, Respond, Truncate
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
-from tests.harness import NOW, FakeClock, Killed, sync, text
+from tests.harness import NOW, FakeClock, Killed, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.faults import Effect
     from sandbox.history import Row
 
 slow = settings(
@@ -24,12 +26,12 @@ slow = settings(
 )
 
 #: Trouble that passes, for any request.
-PASSING = (
-    {"status": 429, "headers": {"Retry-After": "5"}},
-    {"status": 503},
-    {"action": "reset"},
-    {"action": "cut"},
-    {"action": "not_json"},
+PASSING: tuple[Effect, ...] = (
+    Respond(429, headers={"Retry-After": "5"}),
+    Respond(503),
+    Reset(),
+    Truncate(),
+    NotJson(),
 )
 passing_trouble = st.lists(
     st.tuples(st.integers(0, 8), st.sampled_from(PASSING)),
@@ -105,7 +107,7 @@ def test_zendesk_is_read_completely(  # noqa: C901
     shuffle: bool,  # noqa: FBT001
     late: list[int],
     updates: list[tuple[int, int]],
-    trouble: list[tuple[int, dict[str, Any]]],
+    trouble: list[tuple[int, Effect]],
     kills: list[int],
     data: st.DataObject,
 ) -> None:
@@ -118,7 +120,7 @@ def test_zendesk_is_read_completely(  # noqa: C901
         hidden: dict[int, float] = {}
         second_sizes: dict[str, int] = {}
         for age, size in bursts:
-            updated_at = text(NOW - age)
+            updated_at = timestamp(NOW - age)
             for _ in range(size):
                 second_sizes[updated_at] = second_sizes.get(updated_at, 0) + 1
                 if second_sizes[updated_at] < page_size:
@@ -127,7 +129,10 @@ def test_zendesk_is_read_completely(  # noqa: C901
         for seconds in late:
             call_id = 50_000 + len(hidden)
             # Visible up to two minutes after it says that it changed.
-            row = template | {"id": call_id, "updated_at": text(NOW - timedelta(seconds=seconds))}
+            row = template | {
+                "id": call_id,
+                "updated_at": timestamp(NOW - timedelta(seconds=seconds)),
+            }
             hidden[call_id] = clock.time() - seconds + 120
             sandbox.zendesk.put_call(row, visible_at=hidden[call_id])
 
@@ -136,16 +141,16 @@ def test_zendesk_is_read_completely(  # noqa: C901
                 ids = sorted(set(sandbox.zendesk.calls) - {10217} - set(hidden))
                 if ids:
                     row = sandbox.zendesk.calls[ids[choice % len(ids)]]
-                    change = {"updated_at": text(clock.now()), "call_charge": f"0.{choice}"}
+                    change = {"updated_at": timestamp(clock.now()), "call_charge": f"0.{choice}"}
                     sandbox.zendesk.put_call(row | change)
                 return body
 
             return edit
 
         for after, choice in updates:
-            sandbox.faults.add(Fault(path, after=after, action="edit", edit=update(choice)))
+            sandbox.faults.add(Fault.edit(path, update(choice), after=after))
         for after, effect in trouble:
-            sandbox.faults.add(Fault(path, after=after, **effect))
+            sandbox.faults.add(Fault(path, effect, after=after))
         sandbox.zendesk.shuffle = shuffle
 
         config = {name: value for name, value in sandbox.config.items() if "talkdesk" not in name}
@@ -166,9 +171,9 @@ def test_zendesk_is_read_completely(  # noqa: C901
             )
             assert killed.failures == {}
             state = killed.state or state
-            clock.travel(seconds=data.draw(st.integers(0, 400)))
+            clock.advance(seconds=data.draw(st.integers(0, 400)))
         witness.kill_after = None
-        clock.travel(minutes=10)
+        clock.advance(minutes=10)
         sandbox.faults.clear()
         sandbox.forget_requests()
         output = sync(config, clock=clock, state=state, only="zendesk_calls", on_message=witness)
@@ -202,7 +207,7 @@ def test_talkdesk_is_read_completely(
     job_seconds: float,
     timespan_field: str,
     lost: list[tuple[int, str]],
-    trouble: list[tuple[int, dict[str, Any]]],
+    trouble: list[tuple[int, Effect]],
     kills: list[int],
 ) -> None:
     clock = FakeClock()
@@ -212,19 +217,22 @@ def test_talkdesk_is_read_completely(
         (template,) = sandbox.talkdesk.calls.values()
         for number, ago in enumerate(hours_ago):
             ended = NOW - timedelta(hours=ago, seconds=1)
-            times = {"start_at": text(ended - timedelta(minutes=20)), "end_at": text(ended)}
+            times = {
+                "start_at": timestamp(ended - timedelta(minutes=20)),
+                "end_at": timestamp(ended),
+            }
             sandbox.talkdesk.put_call(
                 template | times | {"call_id": f"call-{number}", "csat_survey_time": None}
             )
         sandbox.talkdesk.calls.pop(template["call_id"])
         for after, status in lost:
-            sandbox.faults.add(Fault(JOBS, after=after, action="job", job_status=status))
+            sandbox.faults.add(Fault.job(JOBS, after=after, status=status))
         for after, effect in trouble:
-            sandbox.faults.add(Fault("/*", after=after, **effect))
+            sandbox.faults.add(Fault("/*", effect, after=after))
 
         config = {name: value for name, value in sandbox.config.items() if "zendesk" not in name}
         config |= {
-            "start_date": text(NOW - timedelta(days=61)),
+            "start_date": timestamp(NOW - timedelta(days=61)),
             "talkdesk_window_days": window_days,
             "talkdesk_concurrent_jobs": jobs,
         }
@@ -238,7 +246,7 @@ def test_talkdesk_is_read_completely(
             assert killed.failures == {}
             state = killed.state or state
         witness.kill_after = None
-        clock.travel(minutes=10)
+        clock.advance(minutes=10)
         sandbox.forget_requests()
         output = sync(config, clock=clock, state=state, on_message=witness)
         assert output.failures == {}

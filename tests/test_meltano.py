@@ -12,7 +12,7 @@ from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Sandbox
 from sandbox.history import example
-from tests.harness import KEYS, text
+from tests.harness import KEYS, timestamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ def test_meltano_keeps_a_bookmark_that_moves_on(two_runs: TwoRuns, stream: str) 
 
 
 def test_one_vendors_refusal_does_not_hold_up_the_other(tmp_path: Path) -> None:
-    recently = text(datetime.now(timezone.utc) - timedelta(days=15))
+    recently = timestamp(datetime.now(timezone.utc) - timedelta(days=15))
     with Sandbox(calls=20, days=10, page_size=1000) as sandbox, database() as postgres:
         run = Meltano(sandbox, postgres, tmp_path)(
             *("run", "tap-voicecalls", "target-jsonl"),

@@ -58,7 +58,7 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
 
     # Later than the bookmark, but not so late that the tap reads it again in any case.
     sandbox.change_calls(10, at=datetime.now(timezone.utc) - timedelta(minutes=2))
-    sandbox.faults.add(Fault(f"{PATH}/legs", status=403, times=None))
+    sandbox.faults.add(Fault.status(f"{PATH}/legs", 403, times=None))
     # Without a lookback, only the bookmark that stayed leads back to what was left out.
     settings = recently() | {"TAP_VOICECALLS_ZENDESK_LOOKBACK_SECONDS": "0"}
     failed = meltano("schedule", "run", SCHEDULE, **settings)
@@ -71,7 +71,7 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
         # Were it not refused, the sandbox, which waits for it, could not answer it.
         refused.append(meltano("run", "--timeout=30", JOB))
 
-    sandbox.faults.add(Fault("*", action="late", meanwhile=run_again))
+    sandbox.faults.add(Fault.late("*", run_again))
     run_to_the_end(meltano, "run", JOB, **settings)
     return Incident(refreshed, failed, after_failure, pipeline.look(), *refused)
 

@@ -95,7 +95,7 @@ def extractors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extractors]
             # The account that waits for this run could not answer it.
             beside.append(meltano(*talkdesk, **of_all(other_account) | recently()))
 
-        account.faults.add(Fault("*", action="late", meanwhile=run_talkdesk))
+        account.faults.add(Fault.late("*", run_talkdesk))
         run_to_the_end(meltano, *zendesk, **recently())
         run_to_the_end(meltano, *emea, **of_emea(other_account), **recently())
         yield Extractors(account, other_account, postgres, meltano, *beside)

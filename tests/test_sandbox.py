@@ -19,7 +19,7 @@ from sandbox import Fault, Sandbox
 from sandbox.history import EXAMPLES, epoch, example
 from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
-from tests.harness import NOW, FakeClock, text
+from tests.harness import NOW, FakeClock, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def create(sandbox: Sandbox, days: float = 10, **body: Any) -> requests.Response
     report = {
         "timezone": "UTC",
         "format": "json",
-        "timespan": {"from": text(NOW - timedelta(days=days)), "to": text(NOW)},
+        "timespan": {"from": timestamp(NOW - timedelta(days=days)), "to": timestamp(NOW)},
     }
     return requests.post(
         f"{sandbox.talkdesk.api_url}{JOBS}",
@@ -107,9 +107,9 @@ def test_the_examples_of_the_documents_are_there_unchanged(sandbox: Sandbox) -> 
 
 
 def test_changes_are_shown(sandbox: Sandbox, clock: FakeClock) -> None:
-    clock.travel(hours=1)
+    clock.advance(hours=1)
     changed = sandbox.change_calls(5)
-    since = epoch(text(NOW + timedelta(minutes=30)))
+    since = epoch(timestamp(NOW + timedelta(minutes=30)))
     assert page(sandbox, "calls", since)["count"] == changed["zendesk_calls"] > 0
     assert page(sandbox, "legs", since)["count"] == min(20, changed["zendesk_legs"])
     assert changed["talkdesk_calls"] > 0
@@ -127,13 +127,13 @@ def test_it_stops_without_a_trace() -> None:
 
 def test_what_appears_now_says_that_it_changed_now(sandbox: Sandbox, clock: FakeClock) -> None:
     before = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
-    clock.travel(days=1)
+    clock.advance(days=1)
     sandbox.change_calls(200)
     after = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
     changed = [row["updated_at"] for key, row in after.items() if row != before.get(key)]
     assert len(changed) > 200
-    assert text(clock.now() - timedelta(minutes=1)) < min(changed)
-    assert max(changed) == text(clock.now())
+    assert timestamp(clock.now() - timedelta(minutes=1)) < min(changed)
+    assert max(changed) == timestamp(clock.now())
 
 
 def test_a_start_that_fails_leaves_nothing_running() -> None:
@@ -180,7 +180,7 @@ def test_ten_requests_a_minute_are_allowed(sandbox: Sandbox, clock: FakeClock) -
     refused = zendesk_get(sandbox, f"{url}/calls?start_time=0")
     assert refused.status_code == 429
     assert not refused.text.startswith("{")
-    clock.travel(seconds=int(refused.headers["Retry-After"]))
+    clock.advance(seconds=int(refused.headers["Retry-After"]))
     assert zendesk_get(sandbox, f"{url}/calls?start_time=0").status_code == 200
 
 
@@ -201,7 +201,7 @@ def test_a_token_tells_its_end_only_to_who_asks(
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     assert requests.get(url, headers=headers, timeout=5).status_code == 200
-    clock.travel(seconds=asked or 1800)
+    clock.advance(seconds=asked or 1800)
     assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
@@ -216,11 +216,11 @@ def test_revoked_tokens_are_refused(sandbox: Sandbox) -> None:
 
 def test_rows_may_stay_hidden_for_a_while(sandbox: Sandbox, clock: FakeClock) -> None:
     sandbox.zendesk.row_lag_seconds = 60
-    clock.travel(hours=1)
-    call = sandbox.zendesk.calls[10217] | {"id": 1, "updated_at": text(clock.now())}
+    clock.advance(hours=1)
+    call = sandbox.zendesk.calls[10217] | {"id": 1, "updated_at": timestamp(clock.now())}
     sandbox.zendesk.put_call(call)
     assert page(sandbox, "calls", epoch(call["updated_at"]))["count"] == 0
-    clock.travel(seconds=60)
+    clock.advance(seconds=60)
     assert page(sandbox, "calls", epoch(call["updated_at"]))["calls"] == [call]
 
 
@@ -250,15 +250,15 @@ def test_a_signed_assertion_stands_for_the_secret(sandbox: Sandbox, wrong: dict[
 def test_a_token_ends_when_it_said(sandbox: Sandbox, clock: FakeClock) -> None:
     headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
     url = f"{sandbox.talkdesk.api_url}{JOBS}/unknown"
-    clock.travel(seconds=599)
+    clock.advance(seconds=599)
     assert requests.get(url, headers=headers, timeout=5).status_code == 404
-    clock.travel(seconds=1)
+    clock.advance(seconds=1)
     assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
 def test_a_report_holds_the_calls_of_its_timespan(sandbox: Sandbox) -> None:
     report = requests.get(presigned_url(sandbox), timeout=5).json()
-    since = text(NOW - timedelta(days=10))
+    since = timestamp(NOW - timedelta(days=10))
     ids = {name for name, row in sandbox.talkdesk.calls.items() if row["end_at"] >= since}
     assert {row["call_id"] for row in report["entries"]} == ids
     assert report["total"] == len(ids)
@@ -269,7 +269,7 @@ def test_the_file_store_refuses_a_token_and_an_old_url(sandbox: Sandbox, clock: 
     refused = requests.get(url, headers={"Authorization": "Bearer x"}, timeout=5)
     assert refused.status_code == 400
     assert "Only one auth mechanism allowed" in refused.text
-    clock.travel(seconds=900)
+    clock.advance(seconds=900)
     assert "Request has expired" in requests.get(url, timeout=5).text
     forged = requests.get(f"{url}0", timeout=5)
     assert (forged.status_code, "SignatureDoesNotMatch" in forged.text) == (403, True)
@@ -283,7 +283,7 @@ def test_a_job_goes_through_its_statuses(
     seen = []
     for _ in range(4):
         seen.append(talkdesk_get(sandbox, url).json()["job"]["status"])
-        clock.travel(seconds=3)
+        clock.advance(seconds=3)
     assert seen == ["created", "processing", "uploading", "done"]
 
 
@@ -325,14 +325,14 @@ def test_a_sixteenth_job_at_once_is_refused(start_sandbox: Callable[..., Sandbox
 
 
 def test_a_fault_is_for_so_many_requests_after_so_many(sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault("*/calls", after=1, times=2, status=503))
+    sandbox.faults.add(Fault.status("*/calls", 503, after=1, times=2))
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     statuses = [zendesk_get(sandbox, url).status_code for _ in range(4)]
     assert statuses == [200, 503, 503, 200]
 
 
 def test_a_fault_that_is_added_again_counts_again(sandbox: Sandbox) -> None:
-    fault = Fault("*/calls", status=503)
+    fault = Fault.status("*/calls", 503)
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     for _ in range(2):
         sandbox.faults.add(fault)
@@ -341,9 +341,9 @@ def test_a_fault_that_is_added_again_counts_again(sandbox: Sandbox) -> None:
 
 def test_an_answer_is_replaced_on_demand(sandbox: Sandbox) -> None:
     sandbox.faults.add(
-        Fault("*/calls", status=403, body={"error": "Forbidden"}, headers={"X-Trace": "1"}),
-        Fault("*/calls", status=503, body="<html>"),
-        Fault("*/calls", action="not_json"),
+        Fault.status("*/calls", 403, body={"error": "Forbidden"}, headers={"X-Trace": "1"}),
+        Fault.status("*/calls", 503, body="<html>"),
+        Fault.not_json("*/calls"),
     )
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     forbidden, unavailable, page_of_html = (zendesk_get(sandbox, url) for _ in range(3))
@@ -359,7 +359,7 @@ def test_an_answer_is_replaced_on_demand(sandbox: Sandbox) -> None:
 def test_half_an_answer_comes_with_the_headers_of_the_whole(sandbox: Sandbox) -> None:
     url = urlsplit(f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
     whole = zendesk_get(sandbox, url.geturl())
-    sandbox.faults.add(Fault("*/calls", action="cut"))
+    sandbox.faults.add(Fault.truncate("*/calls"))
     with closing(HTTPConnection(url.netloc, timeout=5)) as connection:
         token = f"Bearer {sandbox.zendesk.access_token}"
         connection.request("GET", f"{url.path}?{url.query}", headers={"Authorization": token})
@@ -380,7 +380,7 @@ def test_a_request_hangs_until_the_sandbox_stops() -> None:
 
     with ThreadPoolExecutor(1) as client:
         with Sandbox(calls=0, clock=clock) as sandbox:
-            sandbox.faults.add(Fault("*/calls", action="hang"))
+            sandbox.faults.add(Fault.hang("*/calls"))
             asked_the_time.clear()
             hanging = client.submit(requests.get, f"{sandbox.zendesk.url}{PATH}/calls", timeout=30)
             assert asked_the_time.wait(30)  # as the server does when a request comes
@@ -389,9 +389,7 @@ def test_a_request_hangs_until_the_sandbox_stops() -> None:
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "pondering", "stuck"])
 def test_a_job_ends_as_told_for_some_windows(sandbox: Sandbox, status: str) -> None:
-    wide = Fault(
-        JOBS, action="job", job_status=status, job_filter=lambda start, end: end - start > 5 * DAY
-    )
+    wide = Fault.job(JOBS, status=status, when=lambda start, end: end - start > 5 * DAY)
     sandbox.faults.add(wide)
     statuses = []
     for days in (5, 6, 6):
@@ -403,26 +401,26 @@ def test_a_job_ends_as_told_for_some_windows(sandbox: Sandbox, status: str) -> N
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"status": 503, "action": "cut"}, {"action": "sulk"}, {"action": "edit"}],
+    [{}, {"status": 503, "action": "truncate"}, {"action": "sulk"}, {"action": "edit"}],
     ids=["no effect", "two effects", "unknown", "no function"],
 )
 def test_a_fault_has_one_effect(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"fault has|unknown action|goes with"):
-        Fault("*", **wrong)
+    with pytest.raises(ValueError, match=r"argument: 'status'|argument 'status'|unknown action"):
+        Fault.from_json({"path": "*"} | wrong)
 
 
 @pytest.mark.parametrize(
-    ("action", "error"),
+    ("fault", "error"),
     [
-        ("reset", requests.ConnectionError),
-        ("cut", requests.exceptions.ChunkedEncodingError),
-        ("hang", requests.Timeout),
+        (Fault.reset("*/calls"), requests.ConnectionError),
+        (Fault.truncate("*/calls"), requests.exceptions.ChunkedEncodingError),
+        (Fault.hang("*/calls", seconds=5), requests.Timeout),
     ],
 )
 def test_a_connection_breaks_on_demand(
-    sandbox: Sandbox, action: str, error: type[Exception]
+    sandbox: Sandbox, fault: Fault, error: type[Exception]
 ) -> None:
-    sandbox.faults.add(Fault("*/calls", action=action, seconds=5))
+    sandbox.faults.add(fault)
     headers = {"Authorization": f"Bearer {sandbox.zendesk.access_token}"}
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     with pytest.raises(error):
@@ -430,7 +428,7 @@ def test_a_connection_breaks_on_demand(
 
 
 def test_an_answer_is_edited_on_demand(sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault("*/calls", action="edit", edit=lambda body: {"was": body["count"]}))
+    sandbox.faults.add(Fault.edit("*/calls", lambda body: {"was": body["count"]}))
     edited = zendesk_get(sandbox, f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
     assert edited.json() == {"was": 20}
     assert edited.headers["x-rate-limit"] == "700"

@@ -11,7 +11,7 @@ import pytest
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.zendesk.streams import ZendeskCalls
-from tests.harness import KEYS, NOW, FakeClock, bookmarks, sync, text
+from tests.harness import KEYS, NOW, FakeClock, bookmarks, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
 @pytest.fixture
 def config(sandbox: Sandbox) -> dict[str, Any]:
     return sandbox.config | {
-        "start_date": text(NOW - timedelta(days=25)),
+        "start_date": timestamp(NOW - timedelta(days=25)),
         "talkdesk_window_days": 4,
     }
 
@@ -63,9 +63,9 @@ def test_the_second_run_brings_what_changed_and_little_else(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     first = sync(config, clock=clock)
-    clock.travel(hours=1)
+    clock.advance(hours=1)
     changed = sandbox.change_calls(10, at=clock.now())
-    clock.travel(minutes=5)
+    clock.advance(minutes=5)
     second = sync(config, clock=clock, state=first.state)
     assert second.failures == {}
     for stream, count in changed.items():
@@ -130,8 +130,8 @@ def test_a_bookmark_of_another_replication_key_is_ignored(
 
 
 def test_a_start_date_after_the_bookmark_counts(config: dict[str, Any], clock: FakeClock) -> None:
-    later = text(NOW - timedelta(days=5))
-    state = bookmarks(zendesk_calls=text(NOW - timedelta(days=20)))
+    later = timestamp(NOW - timedelta(days=5))
+    state = bookmarks(zendesk_calls=timestamp(NOW - timedelta(days=20)))
     output = sync(config | {"start_date": later}, clock=clock, state=state, only="zendesk_calls")
     assert all(record["updated_at"] >= later for record in output.records("zendesk_calls"))
 

@@ -15,7 +15,7 @@ import pytest
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import FILES, JOBS
 from tap_voicecalls.timestamps import Clock
-from tests.harness import NOW, FakeClock, bookmarks, sync, text
+from tests.harness import NOW, FakeClock, bookmarks, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def start(start_sandbox: Callable[..., Sandbox]) -> Callable[..., Sandbox]:
 def config(sandbox: Sandbox, *, days: float = 50, **settings: Any) -> dict[str, Any]:
     """The settings of Talkdesk alone, from some days ago on."""
     own = {name: value for name, value in sandbox.config.items() if "zendesk" not in name}
-    return own | {"start_date": text(NOW - timedelta(days=days))} | settings
+    return own | {"start_date": timestamp(NOW - timedelta(days=days))} | settings
 
 
 def add_calls(sandbox: Sandbox, *ages: timedelta, **fields: Any) -> list[str]:
@@ -52,7 +52,10 @@ def add_calls(sandbox: Sandbox, *ages: timedelta, **fields: Any) -> list[str]:
     ids = []
     for age in ages:
         ids.append(f"call-{len(sandbox.talkdesk.calls):04d}")
-        times = {"start_at": text(NOW - age - timedelta(seconds=24)), "end_at": text(NOW - age)}
+        times = {
+            "start_at": timestamp(NOW - age - timedelta(seconds=24)),
+            "end_at": timestamp(NOW - age),
+        }
         sandbox.talkdesk.put_call(template | times | {"call_id": ids[-1]} | fields)
     return ids
 
@@ -93,7 +96,7 @@ def test_windows_touch_and_are_no_longer_than_is_set(
     sandbox = start()
     sync(config(sandbox, days=100, talkdesk_window_days=28), clock=clock)
     windows = spans(sandbox)
-    assert windows[0][0] == text(NOW - 100 * DAY)
+    assert windows[0][0] == timestamp(NOW - 100 * DAY)
     assert all(end == begin for (_, end), (begin, _) in pairwise(windows))
     lengths = [
         datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(begin[:-1])
@@ -108,17 +111,17 @@ def test_the_last_window_ends_a_lag_before_now(
 ) -> None:
     sandbox = start()
     sync(config(sandbox), clock=clock)
-    assert spans(sandbox)[-1][1] == text(NOW - timedelta(minutes=2))
+    assert spans(sandbox)[-1][1] == timestamp(NOW - timedelta(minutes=2))
 
 
 def test_end_date_bounds_the_windows(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(45, 30, 10))
     end = NOW - 20 * DAY
-    output = sync(config(sandbox, end_date=text(end)), clock=clock)
+    output = sync(config(sandbox, end_date=timestamp(end)), clock=clock)
     assert written(output) == ids[:2]
-    assert spans(sandbox)[-1][1] == text(end)
-    assert output.bookmark("talkdesk_calls") == text(end)
+    assert spans(sandbox)[-1][1] == timestamp(end)
+    assert output.bookmark("talkdesk_calls") == timestamp(end)
 
 
 @pytest.mark.parametrize("zone", ["America/St_Johns", "Asia/Kolkata", "Europe/Berlin"])
@@ -138,7 +141,7 @@ def test_the_time_zone_of_the_machine_does_not_matter(
         monkeypatch.delenv("TZ")
         time.tzset()
     assert written(output) == ids
-    assert spans(sandbox)[0][0] == text(NOW - 50 * DAY)
+    assert spans(sandbox)[0][0] == timestamp(NOW - 50 * DAY)
 
 
 @pytest.mark.parametrize("field", ["start_at", "end_at"])
@@ -148,8 +151,8 @@ def test_nothing_is_lost_whichever_time_the_timespan_means(
     sandbox = start(calls=200, days=40, now=NOW, timespan_field=field)
     edge = NOW - 50 * DAY + 28 * DAY
     over_the_edge = {
-        "start_at": text(edge - timedelta(minutes=5)),
-        "end_at": text(edge + timedelta(minutes=5)),
+        "start_at": timestamp(edge - timedelta(minutes=5)),
+        "end_at": timestamp(edge + timedelta(minutes=5)),
     }
     add_calls(sandbox, *days(5), **over_the_edge)
     output = sync(config(sandbox), clock=clock)
@@ -167,7 +170,7 @@ def test_the_body_is_as_documented(start: Callable[..., Sandbox], clock: FakeClo
         "name": "tap-voicecalls",
         "timezone": "UTC",
         "format": "json",
-        "timespan": {"from": text(NOW - DAY), "to": text(NOW - timedelta(minutes=2))},
+        "timespan": {"from": timestamp(NOW - DAY), "to": timestamp(NOW - timedelta(minutes=2))},
     }
 
 
@@ -199,7 +202,7 @@ def test_a_job_may_be_created_with_any_of_three_statuses(
     output = sync(config(sandbox, days=10), clock=clock)
     job_id = next(iter(sandbox.talkdesk.jobs))
     sandbox.faults.add(
-        Fault(JOBS, status=status, body={"job": {"id": job_id, "status": "CREATED"}})
+        Fault.status(JOBS, status, body={"job": {"id": job_id, "status": "CREATED"}})
     )
     output = sync(config(sandbox, days=10), clock=clock)
     assert written(output) == ids
@@ -208,9 +211,9 @@ def test_a_job_may_be_created_with_any_of_three_statuses(
 def test_it_is_polled_with_growing_pauses(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start(job_seconds=300)
     sync(config(sandbox, days=10), clock=clock)
-    assert clock.slept[0] == 1
-    assert clock.slept == sorted(clock.slept)
-    assert max(clock.slept) == 30
+    assert clock.sleeps[0] == 1
+    assert clock.sleeps == sorted(clock.sleeps)
+    assert max(clock.sleeps) == 30
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "deleted", "FAILED"])
@@ -219,7 +222,7 @@ def test_a_job_that_is_lost_is_tried_again_once(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(3))
-    sandbox.faults.add(Fault(JOBS, action="job", job_status=status))
+    sandbox.faults.add(Fault.job(JOBS, status=status))
     output = sync(config(sandbox, days=10), clock=clock)
     assert written(output) == ids
     assert len(spans(sandbox)) == 2
@@ -230,9 +233,7 @@ def test_a_window_that_fails_again_is_cut_down_until_it_succeeds(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(27, 20, 14, 13.5, 7, 1))
-    sandbox.faults.add(
-        Fault(JOBS, action="job", times=None, job_filter=lambda start, end: end - start > 5 * DAY)
-    )
+    sandbox.faults.add(Fault.job(JOBS, times=None, when=lambda start, end: end - start > 5 * DAY))
     output = sync(config(sandbox, days=28), clock=clock)
     assert output.failures == {}
     assert written(output) == ids
@@ -245,13 +246,11 @@ def test_a_day_that_can_not_be_reported_is_an_error_and_what_was_before_it_is_ke
     before = add_calls(sandbox, *days(27, 20, 14.5))
     add_calls(sandbox, *days(13.5, 7, 1))
     bad = NOW - 13.5 * DAY
-    sandbox.faults.add(
-        Fault(JOBS, action="job", times=None, job_filter=lambda start, end: start <= bad < end)
-    )
+    sandbox.faults.add(Fault.job(JOBS, times=None, when=lambda start, end: start <= bad < end))
     output = sync(config(sandbox, days=28), clock=clock)
     assert written(output) == before
-    assert output.bookmark("talkdesk_calls") == text(NOW - 14 * DAY)
-    window = f"{text(NOW - 14 * DAY)} to {text(NOW - 13 * DAY)}"
+    assert output.bookmark("talkdesk_calls") == timestamp(NOW - 14 * DAY)
+    window = f"{timestamp(NOW - 14 * DAY)} to {timestamp(NOW - 13 * DAY)}"
     assert window in said(output)
     assert "failed" in said(output)
     assert any(job_id in said(output) for job_id in sandbox.talkdesk.jobs)
@@ -262,7 +261,7 @@ def test_a_job_that_never_ends_is_given_up_at_its_deadline(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(JOBS, action="job", job_status="stuck"))
+    sandbox.faults.add(Fault.job(JOBS, status="stuck"))
     output = sync(config(sandbox, days=1, talkdesk_job_timeout_seconds=120), clock=clock)
     assert written(output) == ids
     assert timedelta(seconds=120) <= clock.now() - NOW < timedelta(seconds=180)
@@ -274,7 +273,7 @@ def test_an_unknown_status_is_logged_and_waited_out(
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
     sandbox.faults.add(
-        Fault(STATUS, times=3, status=200, body={"job": {"id": "x", "status": "pondering"}})
+        Fault.status(STATUS, 200, times=3, body={"job": {"id": "x", "status": "pondering"}})
     )
     with caplog.at_level(logging.WARNING):
         output = sync(config(sandbox, days=1), clock=clock)
@@ -288,7 +287,7 @@ def test_a_status_is_compared_without_case(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STATUS, status=200, body={"job": {"id": "x", "status": status}}))
+    sandbox.faults.add(Fault.status(STATUS, 200, body={"job": {"id": "x", "status": status}}))
     assert written(sync(config(sandbox, days=1), clock=clock)) == ids
     assert len(spans(sandbox)) == 2
 
@@ -300,7 +299,7 @@ def test_a_job_that_is_not_known_yet_is_asked_for_again(
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
     sandbox.faults.add(
-        Fault(STATUS, times=3, status=status, body="" if status == 204 else "404 Not Found")
+        Fault.status(STATUS, status, times=3, body="" if status == 204 else "404 Not Found")
     )
     output = sync(config(sandbox, days=1), clock=clock)
     assert written(output) == ids
@@ -312,7 +311,7 @@ def test_a_job_that_stays_unknown_gets_a_new_one(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STATUS, times=9, status=404, body="404 Not Found"))
+    sandbox.faults.add(Fault.status(STATUS, 404, times=9, body="404 Not Found"))
     output = sync(config(sandbox, days=1), clock=clock)
     assert written(output) == ids
     assert len(spans(sandbox)) == 2
@@ -323,7 +322,7 @@ def test_a_file_that_is_not_there_yet_is_asked_for_again(
 ) -> None:
     sandbox = start(job_seconds=200)
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(FILE, times=2, status=404, body="404 Not Found"))
+    sandbox.faults.add(Fault.status(FILE, 404, times=2, body="404 Not Found"))
     output = sync(config(sandbox, days=1), clock=clock)
     assert written(output) == ids
     assert len(spans(sandbox)) == 1
@@ -340,7 +339,7 @@ def test_windows_are_under_way_at_once_and_written_in_order() -> None:
         return 1.5 if start - began < 11 * DAY else 0.5
 
     with Sandbox(calls=100, days=39, job_seconds=slower_earlier) as sandbox:
-        settings = config(sandbox, start_date=text(began), talkdesk_window_days=10)
+        settings = config(sandbox, start_date=timestamp(began), talkdesk_window_days=10)
         output = sync(settings, clock=Clock())
         requests = [(request.method, request.vendor) for request in sandbox.requests]
     ends = [record["end_at"] for record in output.records("talkdesk_calls")]
@@ -369,7 +368,7 @@ def test_a_quota_that_others_use_up_is_waited_out(
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
     body = {"code": "0490029", "description": "Too many simultaneous reports."}
-    sandbox.faults.add(Fault(JOBS, status=429, body=body, times=15))
+    sandbox.faults.add(Fault.status(JOBS, 429, body=body, times=15))
     output = sync(config(sandbox, days=1), clock=clock)
     assert written(output) == ids
 
@@ -378,7 +377,7 @@ def test_a_failure_ends_the_windows_that_are_under_way(
     start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
-    sandbox.faults.add(Fault(JOBS, status=400, body={"code": 1400, "message": "no"}, times=None))
+    sandbox.faults.add(Fault.status(JOBS, 400, body={"code": 1400, "message": "no"}, times=None))
     output = sync(config(sandbox, days=500, talkdesk_window_days=1), clock=clock)
     assert "1400, no" in said(output)
     assert len(created(sandbox)) <= 4
@@ -392,8 +391,8 @@ def test_state_comes_after_each_window(start: Callable[..., Sandbox], clock: Fak
         state["bookmarks"]["talkdesk_calls"]["replication_key_value"] for state in output.states
     ]
     assert list(dict.fromkeys(marks)) == [
-        *(text(NOW - age) for age in days(40, 30, 20, 10)),
-        text(NOW - 2 * DAY),
+        *(timestamp(NOW - age) for age in days(40, 30, 20, 10)),
+        timestamp(NOW - 2 * DAY),
     ]
 
 
@@ -417,7 +416,7 @@ def test_an_expired_url_of_the_file_is_asked_for_again(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STORED, status=status, body="<Error>expired</Error>", times=2))
+    sandbox.faults.add(Fault.status(STORED, status, body="<Error>expired</Error>", times=2))
     output = sync(config(sandbox, days=1), clock=clock)
     assert written(output) == ids
     assert len(spans(sandbox)) == 1
@@ -428,19 +427,19 @@ def test_a_file_that_is_gone_gets_a_new_job(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STORED, status=404, times=4))
+    sandbox.faults.add(Fault.status(STORED, 404, times=4))
     output = sync(config(sandbox, days=1), clock=clock)
     assert written(output) == ids
     assert len(spans(sandbox)) == 2
 
 
-@pytest.mark.parametrize("action", ["cut", "not_json", "reset"])
+@pytest.mark.parametrize("fault", [Fault.truncate, Fault.not_json, Fault.reset])
 def test_a_broken_file_is_fetched_again(
-    start: Callable[..., Sandbox], clock: FakeClock, action: str
+    start: Callable[..., Sandbox], clock: FakeClock, fault: Callable[[str], Fault]
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STORED, action=action))
+    sandbox.faults.add(fault(STORED))
     output = sync(config(sandbox, days=1), clock=clock)
     assert written(output) == ids
     assert len(spans(sandbox)) == 1
@@ -450,7 +449,7 @@ def test_a_file_that_stays_broken_is_an_error(
     start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
-    sandbox.faults.add(Fault(STORED, action="not_json", times=None))
+    sandbox.faults.add(Fault.not_json(STORED, times=None))
     output = sync(config(sandbox, days=1), clock=clock)
     assert "not the JSON" in said(output)
     assert output.bookmark("talkdesk_calls") is None
@@ -482,7 +481,7 @@ def test_a_report_that_is_not_whole_is_an_error_and_the_bookmark_stays(
 ) -> None:
     sandbox = start()
     add_calls(sandbox, *days(0.5, 0.3))
-    sandbox.faults.add(Fault(STORED, action="edit", edit=edit, times=None))
+    sandbox.faults.add(Fault.edit(STORED, edit, times=None))
     output = sync(config(sandbox, days=1), clock=clock)
     assert words in said(output)
     assert output.bookmark("talkdesk_calls") is None
@@ -504,7 +503,7 @@ def test_an_empty_report_is_a_good_window(start: Callable[..., Sandbox], clock: 
     sandbox = start()
     output = sync(config(sandbox, days=40), clock=clock)
     assert output.failures == {}
-    assert output.bookmark("talkdesk_calls") == text(NOW - 2 * DAY)
+    assert output.bookmark("talkdesk_calls") == timestamp(NOW - 2 * DAY)
 
 
 def test_rows_without_end_at_are_written_and_told_in_one_warning(
@@ -516,7 +515,7 @@ def test_rows_without_end_at_are_written_and_told_in_one_warning(
     def without_end(body: Any) -> Any:
         return body | {"entries": [row | {"end_at": None} for row in body["entries"]]}
 
-    sandbox.faults.add(Fault(STORED, action="edit", edit=without_end, times=None))
+    sandbox.faults.add(Fault.edit(STORED, without_end, times=None))
     with caplog.at_level(logging.WARNING):
         output = sync(config(sandbox), clock=clock)
     assert written(output) == ids
@@ -535,8 +534,8 @@ def test_a_score_given_the_next_day_is_in_the_next_run(
     (call_id,) = add_calls(sandbox, timedelta(hours=3))
     first = sync(config(sandbox), clock=clock)
     assert first.latest("talkdesk_calls")[call_id]["csat_score"] is None
-    clock.travel(hours=23)
-    scored = {"csat_score": 5, "csat_survey_time": text(clock.now())}
+    clock.advance(hours=23)
+    scored = {"csat_score": 5, "csat_survey_time": timestamp(clock.now())}
     sandbox.talkdesk.put_call(sandbox.talkdesk.calls[call_id] | scored)
     second = sync(config(sandbox), clock=clock, state=first.state)
     assert second.latest("talkdesk_calls")[call_id]["csat_score"] == 5
@@ -548,7 +547,7 @@ def test_an_account_that_was_read_an_hour_ago_costs_at_most_two_jobs(
     sandbox = start(calls=50)
     first = sync(config(sandbox), clock=clock)
     sandbox.forget_requests()
-    clock.travel(hours=1)
+    clock.advance(hours=1)
     sync(config(sandbox), clock=clock, state=first.state)
     assert 1 <= len(created(sandbox)) <= 2
 
@@ -557,9 +556,9 @@ def test_the_lookback_does_not_move_the_bookmark_back(
     start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
-    state = bookmarks(talkdesk_calls=text(NOW - timedelta(hours=1)))
+    state = bookmarks(talkdesk_calls=timestamp(NOW - timedelta(hours=1)))
     output = sync(config(sandbox), clock=clock, state=state)
-    assert output.bookmark("talkdesk_calls") == text(NOW - timedelta(hours=1))
+    assert output.bookmark("talkdesk_calls") == timestamp(NOW - timedelta(hours=1))
 
 
 # Credentials
@@ -587,10 +586,10 @@ def test_a_refused_token_is_made_anew_once(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(JOBS, status=status))
+    sandbox.faults.add(Fault.status(JOBS, status))
     assert written(sync(config(sandbox, days=1), clock=clock)) == ids
 
-    sandbox.faults.add(Fault(JOBS, status=status, times=None, body="Unauthorized"))
+    sandbox.faults.add(Fault.status(JOBS, status, times=None, body="Unauthorized"))
     sandbox.forget_requests()
     output = sync(config(sandbox, days=1), clock=clock)
     assert len(created(sandbox)) == 2
@@ -644,7 +643,7 @@ def test_a_refusal_shows_the_apis_own_words_and_the_id_for_support(
         "description": "Not valid.",
         "fields": [{"name": "timespan[from]", "description": "is too long ago"}],
     }
-    sandbox.faults.add(Fault(JOBS, status=400, body=body, headers={"platform-tid": "tid-42"}))
+    sandbox.faults.add(Fault.status(JOBS, 400, body=body, headers={"platform-tid": "tid-42"}))
     output = sync(config(sandbox), clock=clock)
     for words in (
         "1400",
@@ -662,10 +661,10 @@ def test_presigned_urls_and_tokens_are_in_no_log(
 ) -> None:
     sandbox = start(calls=20)
     sandbox.faults.add(
-        Fault(STORED, action="reset"),
-        Fault(STORED, status=403, times=2),
-        Fault(
-            JOBS, status=400, after=1, body="see https://files.example/x?X-Amz-Signature=abc now"
+        Fault.reset(STORED),
+        Fault.status(STORED, 403, times=2),
+        Fault.status(
+            JOBS, 400, after=1, body="see https://files.example/x?X-Amz-Signature=abc now"
         ),
     )
     with caplog.at_level(logging.DEBUG):

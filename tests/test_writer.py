@@ -19,8 +19,7 @@ from singer_sdk.singerlib import RecordMessage, StateMessage
 from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
 from tap_voicecalls.sync.writer import PIECE, MessageWriter
-from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import KEYS, NOW, FakeClock, text
+from tests.harness import KEYS, NOW, FakeClock, make_tap, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +42,7 @@ def config(start_sandbox: Callable[..., Sandbox]) -> dict[str, Any]:
     for call in list(sandbox.talkdesk.calls.values())[::3]:
         sandbox.talkdesk.put_call(call | odd | {"float_custom_field_n1": 12345678901234.5})
     return sandbox.config | {
-        "start_date": text(NOW - timedelta(days=25)),
+        "start_date": timestamp(NOW - timedelta(days=25)),
         "zendesk_requests_per_minute": 1000,
     }
 
@@ -64,12 +63,11 @@ def run(
     change_catalog: Callable[[Any], None] = lambda _: None,
 ) -> tuple[list[Message], Counting]:
     """What a tap with this writer writes to standard output."""
-    tap_class = type("FakeClockTap", (TapVoiceCalls,), {"clock": FakeClock()})
-    catalog = tap_class(config=dict(config)).catalog_dict
+    catalog = make_tap(FakeClock(), config).catalog_dict
     change_catalog(catalog)
     output = Counting()
     with redirect_stdout(io.TextIOWrapper(output, encoding="utf-8")) as wrapper:
-        tap_class(config=dict(config), catalog=catalog, message_writer=writer).sync_all()
+        make_tap(FakeClock(), config, catalog=catalog, message_writer=writer).sync_all()
         wrapper.detach()  # which flushes, and leaves `output` open
         written = output.getvalue().decode()
     return [json.loads(line, parse_float=Decimal) for line in written.splitlines()], output
@@ -138,7 +136,7 @@ def test_both_ways_write_the_same_batches(config: dict[str, Any], tmp_path: Path
 def test_a_dry_run_writes_no_more_records_than_it_is_to(
     config: dict[str, Any], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    tap = type("FakeClockTap", (TapVoiceCalls,), {"clock": FakeClock()})(config=config)
+    tap = make_tap(FakeClock(), config)
     tap.run_sync_dry_run(dry_run_record_limit=3)
     messages = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     written = [message["stream"] for message in messages if message["type"] == "RECORD"]
@@ -194,7 +192,7 @@ def test_a_termination_waits_for_the_line_that_is_being_written(
     handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
     output = Interrupted()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="utf-8"))
-    tap = type("FakeClockTap", (TapVoiceCalls,), {"clock": FakeClock()})(config=dict(config))
+    tap = make_tap(FakeClock(), config)
     try:
         with pytest.raises(SystemExit):
             tap.sync_all()

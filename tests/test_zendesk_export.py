@@ -11,7 +11,7 @@ import pytest
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
 from tap_voicecalls.http import client as http
-from tests.harness import NOW, FakeClock, bookmarks, sync, text
+from tests.harness import NOW, FakeClock, bookmarks, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def add_calls(sandbox: Sandbox, *ages: timedelta, **fields: Any) -> list[int]:
     ids = range(len(sandbox.zendesk.calls) + 1, len(sandbox.zendesk.calls) + 1 + len(ages))
     for call_id, age in zip(ids, ages, strict=True):
         sandbox.zendesk.put_call(
-            template | {"id": call_id, "updated_at": text(NOW - age)} | fields,
+            template | {"id": call_id, "updated_at": timestamp(NOW - age)} | fields,
         )
     return list(ids)
 
@@ -82,7 +82,8 @@ def test_it_ends_where_several_legs_share_the_last_second(
     sandbox = start()
     leg = sandbox.zendesk.legs[10402]
     for leg_id in range(1, 5):
-        sandbox.zendesk.put_leg(leg | {"id": leg_id, "updated_at": text(NOW - timedelta(hours=1))})
+        updated_at = timestamp(NOW - timedelta(hours=1))
+        sandbox.zendesk.put_leg(leg | {"id": leg_id, "updated_at": updated_at})
     output = sync(config(sandbox), clock=clock, only="zendesk_legs")
     assert written(output, "zendesk_legs") == [1, 2, 3, 4]
     assert len(exports(sandbox, LEGS)) <= 3
@@ -110,14 +111,14 @@ def test_it_ends_on_an_account_that_never_goes_quiet(
     def another_call(body: Any) -> Any:
         if len(exports(sandbox)) > 20:  # it would go on for ever, but a test should not
             return body
-        clock.travel(seconds=7)
+        clock.advance(seconds=7)
         sandbox.zendesk.put_call(
             sandbox.zendesk.calls[10217]
-            | {"id": 10_000 + len(sandbox.requests), "updated_at": text(clock.now())}
+            | {"id": 10_000 + len(sandbox.requests), "updated_at": timestamp(clock.now())}
         )
         return body
 
-    sandbox.faults.add(Fault(CALLS, times=None, action="edit", edit=another_call))
+    sandbox.faults.add(Fault.edit(CALLS, another_call, times=None))
     output = sync(config(sandbox), clock=clock)
     assert output.failures == {}
     assert len(exports(sandbox)) <= 4
@@ -128,14 +129,14 @@ def test_a_start_that_zendesk_calls_too_recent_means_caught_up(
 ) -> None:
     sandbox = start()
     body = {"error": "StartTimeTooRecent", "description": "Too recent start_time."}
-    sandbox.faults.add(Fault(CALLS, status=400, body=body))
+    sandbox.faults.add(Fault.status(CALLS, 400, body=body))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.failures == {}
 
 
 def test_it_never_asks_for_the_last_minute(start: Callable[..., Sandbox], clock: FakeClock) -> None:
     sandbox = start()
-    state = bookmarks(zendesk_calls=text(NOW - timedelta(seconds=5)))
+    state = bookmarks(zendesk_calls=timestamp(NOW - timedelta(seconds=5)))
     sync(config(sandbox), clock=clock, state=state, only="zendesk_calls")
     assert int(exports(sandbox)[0].query["start_time"]) == (NOW - timedelta(minutes=1)).timestamp()
 
@@ -146,9 +147,9 @@ def test_end_date_is_left_out_and_bounds_the_bookmark(
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(50, 0, -1)))
     end = NOW - timedelta(hours=26)
-    output = sync(config(sandbox, end_date=text(end)), clock=clock, only="zendesk_calls")
+    output = sync(config(sandbox, end_date=timestamp(end)), clock=clock, only="zendesk_calls")
     assert written(output) == ids[:24]
-    assert output.bookmark("zendesk_calls") == text(end)
+    assert output.bookmark("zendesk_calls") == timestamp(end)
     assert len(exports(sandbox)) == 3
 
 
@@ -176,21 +177,12 @@ def test_next_page_on_another_host_gets_no_credentials(
 ) -> None:
     sandbox, stranger = start(), start()
     ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
-    sandbox.faults.add(
-        Fault(
-            CALLS,
-            times=None,
-            action="edit",
-            edit=lambda body: (
-                body
-                | {
-                    "next_page": body["next_page"].replace(
-                        sandbox.zendesk.url, stranger.zendesk.url
-                    )
-                }
-            ),
-        )
-    )
+
+    def move(body: Any) -> Any:
+        next_page = body["next_page"].replace(sandbox.zendesk.url, stranger.zendesk.url)
+        return body | {"next_page": next_page}
+
+    sandbox.faults.add(Fault.edit(CALLS, move, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert written(output) == ids
     assert stranger.requests == []
@@ -202,7 +194,7 @@ def test_a_missing_next_page_is_rebuilt_from_end_time(
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
     edit = lambda body: body | {"next_page": None}  # noqa: E731
-    sandbox.faults.add(Fault(CALLS, times=None, action="edit", edit=edit))
+    sandbox.faults.add(Fault.edit(CALLS, edit, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert written(output) == ids
 
@@ -234,7 +226,7 @@ def test_a_circle_of_pages_is_an_error(
         second = exports(sandbox)[1].query["start_time"]
         return body | {"next_page": f"{sandbox.zendesk.url}{CALLS}?start_time={second}&{again}"}
 
-    sandbox.faults.add(Fault(CALLS, times=None, after=2, action="edit", edit=lead_back))
+    sandbox.faults.add(Fault.edit(CALLS, lead_back, times=None, after=2))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert "pages of calls that were read before" in output.failures["zendesk_calls"]
     assert len(exports(sandbox)) <= 4
@@ -253,12 +245,12 @@ def test_a_second_that_does_not_fit_a_page_is_an_error_that_tells_how_to_go_on(
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     second = NOW - timedelta(hours=7)
     said = output.failures["zendesk_calls"]
-    assert f"in the one second {text(second)}" in said
-    assert f"to {text(second + timedelta(seconds=1))} by hand" in said
-    assert output.bookmark("zendesk_calls") == text(second)
+    assert f"in the one second {timestamp(second)}" in said
+    assert f"to {timestamp(second + timedelta(seconds=1))} by hand" in said
+    assert output.bookmark("zendesk_calls") == timestamp(second)
     assert set(before) < set(written(output))
 
-    by_hand = bookmarks(zendesk_calls=text(second + timedelta(seconds=1)))
+    by_hand = bookmarks(zendesk_calls=timestamp(second + timedelta(seconds=1)))
     output = sync(config(sandbox), clock=clock, state=by_hand, only="zendesk_calls")
     assert output.failures == {}
     assert written(output) == after
@@ -285,7 +277,7 @@ def test_a_call_that_comes_during_the_check_of_the_last_second_is_no_error(
         return body
 
     # While the last second is read again, a call comes in.
-    sandbox.faults.add(Fault(CALLS, after=1, action="edit", edit=another_call))
+    sandbox.faults.add(Fault.edit(CALLS, another_call, after=1))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.failures == {}
     assert written(output) == ids
@@ -305,7 +297,7 @@ def test_the_bookmark_follows_each_page_and_never_its_middle(
         seen += message["type"] == "RECORD"
         if message["type"] == "STATE" and "zendesk_calls" in message["value"]["bookmarks"]:
             bookmark = message["value"]["bookmarks"]["zendesk_calls"].get("replication_key_value")
-            assert bookmark is None or bookmark == text(NOW - timedelta(hours=26 - seen))
+            assert bookmark is None or bookmark == timestamp(NOW - timedelta(hours=26 - seen))
     assert seen == 25
 
 
@@ -316,7 +308,7 @@ def test_the_bookmark_stays_the_lookback_behind_the_start_of_the_sync(
     ids = add_calls(sandbox, timedelta(minutes=10), timedelta(minutes=1))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert written(output) == ids
-    assert output.bookmark("zendesk_calls") == text(NOW - timedelta(minutes=5))
+    assert output.bookmark("zendesk_calls") == timestamp(NOW - timedelta(minutes=5))
 
 
 def test_a_row_that_becomes_visible_two_minutes_late_is_in_the_next_run(
@@ -324,11 +316,12 @@ def test_a_row_that_becomes_visible_two_minutes_late_is_in_the_next_run(
 ) -> None:
     sandbox = start()
     add_calls(sandbox, timedelta(seconds=30))
-    late = sandbox.zendesk.calls[10217] | {"id": 77, "updated_at": text(NOW - timedelta(minutes=1))}
+    updated_at = timestamp(NOW - timedelta(minutes=1))
+    late = sandbox.zendesk.calls[10217] | {"id": 77, "updated_at": updated_at}
     sandbox.zendesk.put_call(late, visible_at=clock.time() + 60)
     first = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert 77 not in written(first)
-    clock.travel(hours=1)
+    clock.advance(hours=1)
     second = sync(config(sandbox), clock=clock, state=first.state, only="zendesk_calls")
     assert 77 in written(second)
 
@@ -341,7 +334,7 @@ def test_rows_of_a_page_may_come_in_any_order(
     ids = add_calls(sandbox, *hours(*range(45, 0, -1)))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert sorted(written(output)) == ids
-    assert output.bookmark("zendesk_calls") == text(NOW - timedelta(hours=1))
+    assert output.bookmark("zendesk_calls") == timestamp(NOW - timedelta(hours=1))
 
 
 def test_where_end_time_is_ahead_of_the_rows_the_rows_count(
@@ -351,9 +344,9 @@ def test_where_end_time_is_ahead_of_the_rows_the_rows_count(
     add_calls(sandbox, *hours(3))
     ahead = int((NOW - timedelta(hours=1)).timestamp())
     edit = lambda body: body | {"end_time": ahead}  # noqa: E731
-    sandbox.faults.add(Fault(CALLS, times=None, action="edit", edit=edit))
+    sandbox.faults.add(Fault.edit(CALLS, edit, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.bookmark("zendesk_calls") == text(NOW - timedelta(hours=3))
+    assert output.bookmark("zendesk_calls") == timestamp(NOW - timedelta(hours=3))
 
 
 def test_a_bookmark_in_the_far_future_asks_for_nothing_and_stays(
@@ -390,7 +383,7 @@ def test_a_row_that_changed_within_its_second_is_written_again(
         sandbox.zendesk.put_call(sandbox.zendesk.calls[call_id] | {"call_charge": "0.05"})
         return body
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=charge))
+    sandbox.faults.add(Fault.edit(CALLS, charge))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert [row["call_charge"] for row in output.records("zendesk_calls")] == [None, "0.05"]
 
@@ -402,11 +395,11 @@ def test_a_call_that_changes_between_two_pages_comes_again(
     ids = add_calls(sandbox, *hours(*range(15, 0, -1)))
 
     def change(body: Any) -> Any:
-        changed = {"updated_at": text(NOW - timedelta(minutes=20)), "call_charge": "0.07"}
+        changed = {"updated_at": timestamp(NOW - timedelta(minutes=20)), "call_charge": "0.07"}
         sandbox.zendesk.put_call(sandbox.zendesk.calls[ids[0]] | changed)
         return body
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=change))
+    sandbox.faults.add(Fault.edit(CALLS, change))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.latest("zendesk_calls")[ids[0]]["call_charge"] == "0.07"
     assert written(output).count(ids[0]) == 2
@@ -422,10 +415,10 @@ def test_a_row_without_updated_at_is_written_and_moves_nothing(
         body["calls"][1]["updated_at"] = None
         return body
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=blank, after=0))
+    sandbox.faults.add(Fault.edit(CALLS, blank, after=0))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert {record["updated_at"] for record in output.records("zendesk_calls")} >= {None}
-    assert output.states[0]["bookmarks"]["zendesk_calls"]["replication_key_value"] == text(
+    assert output.states[0]["bookmarks"]["zendesk_calls"]["replication_key_value"] == timestamp(
         NOW - timedelta(hours=3)
     )
 
@@ -454,7 +447,7 @@ def test_requests_that_are_long_under_way_provoke_no_429(
     sandbox = start()
     add_calls(sandbox, *hours(*range(10 + 13 * 9, 0, -1)))
     # Zendesk counts the first request five seconds after it was sent.
-    slow = Fault(CALLS, action="late", meanwhile=lambda: clock.travel(seconds=5))
+    slow = Fault.late(CALLS, lambda: clock.advance(seconds=5))
     sandbox.faults.add(slow)
     sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert {request.status for request in exports(sandbox)} == {200}
@@ -465,7 +458,7 @@ def test_calls_and_legs_share_the_quota(start: Callable[..., Sandbox], clock: Fa
     add_calls(sandbox, *hours(*range(75, 0, -1)))
     leg = sandbox.zendesk.legs[10402]
     for age in range(75, 0, -1):
-        updated_at = text(NOW - timedelta(hours=age))
+        updated_at = timestamp(NOW - timedelta(hours=age))
         sandbox.zendesk.put_leg(leg | {"id": age, "updated_at": updated_at})
     output = sync(config(sandbox), clock=clock)
     assert output.failures == {}
@@ -503,11 +496,11 @@ def test_retry_after_is_honoured_in_every_form(
     seconds: float,
 ) -> None:
     sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=429, body="Number of allowed ...", headers=header))
+    sandbox.faults.add(Fault.status(CALLS, 429, body="Number of allowed ...", headers=header))
     with caplog.at_level(logging.WARNING):
         output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.failures == {}
-    assert clock.slept == [seconds]
+    assert clock.sleeps == [seconds]
     waits = [line for line in caplog.messages if "no more requests just now" in line]
     assert len(waits) == 1
 
@@ -516,7 +509,7 @@ def test_a_429_is_waited_out_for_many_minutes(
     start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=429, times=20))
+    sandbox.faults.add(Fault.status(CALLS, 429, times=20))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.failures == {}
     assert clock.now() - NOW == timedelta(minutes=20)
@@ -526,7 +519,7 @@ def test_a_429_that_does_not_end_is_an_error_that_says_so(
     start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=429, times=None))
+    sandbox.faults.add(Fault.status(CALLS, 429, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert "Zendesk allows no more requests" in output.failures["zendesk_calls"]
     assert "Run the tap again later" in output.failures["zendesk_calls"]
@@ -538,14 +531,14 @@ def test_a_429_that_does_not_end_is_an_error_that_says_so(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(CALLS, status=409),
-        Fault(CALLS, status=500, body="<html><h1>Oops</h1></html>"),
-        Fault(CALLS, status=503, headers={"Retry-After": "11"}),
-        Fault(CALLS, action="reset"),
-        Fault(CALLS, action="cut"),
-        Fault(CALLS, action="not_json"),
-        Fault(CALLS, action="edit", edit=lambda body: {"calls": body}),
-        Fault(CALLS, action="edit", edit=lambda body: [body]),
+        Fault.status(CALLS, 409),
+        Fault.status(CALLS, 500, body="<html><h1>Oops</h1></html>"),
+        Fault.status(CALLS, 503, headers={"Retry-After": "11"}),
+        Fault.reset(CALLS),
+        Fault.truncate(CALLS),
+        Fault.not_json(CALLS),
+        Fault.edit(CALLS, lambda body: {"calls": body}),
+        Fault.edit(CALLS, lambda body: [body]),
     ],
     ids=["409", "500", "503", "reset", "cut", "not json", "no rows", "no object"],
 )
@@ -558,7 +551,7 @@ def test_passing_trouble_is_tried_again(
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.failures == {}
     assert written(output) == ids
-    assert len(clock.slept) == 1
+    assert len(clock.sleeps) == 1
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again(
@@ -567,7 +560,7 @@ def test_an_answer_that_does_not_come_is_asked_for_again(
     monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.2))
     sandbox = start()
     ids = add_calls(sandbox, *hours(3, 2))
-    sandbox.faults.add(Fault(CALLS, action="hang"))
+    sandbox.faults.add(Fault.hang(CALLS))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.failures == {}
     assert written(output) == ids
@@ -579,7 +572,7 @@ def test_a_count_that_is_not_that_of_the_rows_is_told(
     sandbox = start()
     ids = add_calls(sandbox, *hours(3, 2))
     edit = lambda body: body | {"count": 1000}  # noqa: E731
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=edit, times=None))
+    sandbox.faults.add(Fault.edit(CALLS, edit, times=None))
     with caplog.at_level(logging.WARNING):
         output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert written(output) == ids
@@ -590,7 +583,7 @@ def test_trouble_that_does_not_pass_is_an_error_after_some_minutes(
     start: Callable[..., Sandbox], clock: FakeClock
 ) -> None:
     sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=502, times=None))
+    sandbox.faults.add(Fault.status(CALLS, 502, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert "502" in output.failures["zendesk_calls"]
     assert timedelta(minutes=4) < clock.now() - NOW < timedelta(minutes=10)
@@ -623,7 +616,7 @@ def test_a_refusal_is_not_tried_again_and_shows_the_apis_own_words(
     words: str,
 ) -> None:
     sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=status, body=body, times=None))
+    sandbox.faults.add(Fault.status(CALLS, status, body=body, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     said = output.failures["zendesk_calls"]
     assert words in said
@@ -639,7 +632,7 @@ def test_a_failure_leaves_the_bookmark_behind_the_last_page(
 ) -> None:
     sandbox = start()
     ids = add_calls(sandbox, *hours(*range(35, 0, -1)))
-    sandbox.faults.add(Fault(CALLS, status=403, after=2, times=1))
+    sandbox.faults.add(Fault.status(CALLS, 403, after=2, times=1))
     first = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert list(first.failures) == ["zendesk_calls"]
     sandbox.forget_requests()
@@ -655,7 +648,7 @@ def test_a_redirect_is_not_followed_and_tells_where_it_leads(
 ) -> None:
     sandbox, stranger = start(), start()
     target = {"Location": f"{stranger.zendesk.url}{CALLS}?start_time=0"}
-    sandbox.faults.add(Fault(CALLS, status=302, headers=target, times=None))
+    sandbox.faults.add(Fault.status(CALLS, 302, headers=target, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert "It redirects to 127.0.0.1" in output.failures["zendesk_calls"]
     assert stranger.requests == []
@@ -668,7 +661,7 @@ def test_a_row_without_an_id_is_an_error(start: Callable[..., Sandbox], clock: F
     def without_id(body: Any) -> Any:
         return body | {"calls": [row | {"id": None} for row in body["calls"]]}
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=without_id, times=None))
+    sandbox.faults.add(Fault.edit(CALLS, without_id, times=None))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert "a row of calls without an id" in output.failures["zendesk_calls"]
     assert written(output) == []
@@ -710,7 +703,7 @@ def test_a_401_in_the_middle_gets_one_new_token(
         sandbox.zendesk.tokens.revoke()
         return body
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=revoke))
+    sandbox.faults.add(Fault.edit(CALLS, revoke))
     output = sync(config(sandbox), clock=clock, only="zendesk_calls")
     assert output.failures == {}
     assert written(output) == ids
