@@ -13,6 +13,7 @@ from demo.meltano import Meltano
 from sandbox import Sandbox
 from tests.harness import FakeClock
 from tests.pipeline import Pipeline, run_twice
+from tests.vendors import TalkdeskAccount, ZendeskAccount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +36,42 @@ def start_sandbox(clock: FakeClock) -> Iterator[Callable[..., Sandbox]]:
             return stack.enter_context(Sandbox(clock=clock.time, **options))
 
         yield start
+
+
+@pytest.fixture
+def start_zendesk(
+    start_sandbox: Callable[..., Sandbox], clock: FakeClock
+) -> Callable[..., ZendeskAccount]:
+    """Start accounts at Zendesk that hold nothing but the documentation's examples."""
+
+    def start(**options: Any) -> ZendeskAccount:
+        return ZendeskAccount(start_sandbox(**{"calls": 0, "page_size": 10} | options), clock)
+
+    return start
+
+
+@pytest.fixture
+def zendesk(start_zendesk: Callable[..., ZendeskAccount]) -> ZendeskAccount:
+    """An account at Zendesk with pages of ten rows and ten requests per minute."""
+    return start_zendesk()
+
+
+@pytest.fixture
+def start_talkdesk(
+    start_sandbox: Callable[..., Sandbox], clock: FakeClock
+) -> Callable[..., TalkdeskAccount]:
+    """Start accounts at Talkdesk that hold nothing but the documentation's example."""
+
+    def start(**options: Any) -> TalkdeskAccount:
+        return TalkdeskAccount(start_sandbox(**{"calls": 0} | options), clock)
+
+    return start
+
+
+@pytest.fixture
+def talkdesk(start_talkdesk: Callable[..., TalkdeskAccount]) -> TalkdeskAccount:
+    """An account at Talkdesk whose report jobs are done at once."""
+    return start_talkdesk()
 
 
 @pytest.fixture(scope="session")
