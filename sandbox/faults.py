@@ -67,7 +67,7 @@ class Reset:
     """Reset the connection before any response."""
 
     async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
-        """Abort the connection; the response goes nowhere."""
+        """Abort the connection; the returned response is never sent."""
         if request.transport is not None:
             request.transport.abort()
         return web.Response()
@@ -138,7 +138,7 @@ class Late:
 
 @dataclass(frozen=True)
 class EndJob:
-    """Let the report job that a request creates end with another status than `done`.
+    """End the report job that a request creates with a status other than `done`.
 
     Attributes:
         job_status: The status; `stuck` for a job that never ends.
@@ -149,7 +149,7 @@ class EndJob:
     when: Callable[[datetime, datetime], bool] | None = None
 
     async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
-        """Return the regular response: only the job is affected."""
+        """Return the regular response: the fault affects the job, not the request."""
         return await handler()
 
 
@@ -165,14 +165,14 @@ class Scope(TypedDict, total=False):
 class Fault:
     """An effect on some of the requests to a path.
 
-    The constructors below make the usual ones, as in `Fault.status("*/calls", 503, times=2)`.
+    Each constructor makes one kind: `Fault.status("*/calls", 503, times=2)`.
 
     Attributes:
         path: A shell pattern for the path.
         effect: What happens.
         method: The HTTP method; None for any.
         times: How many requests are affected; None for all.
-        after: How many matching requests are handled regularly before.
+        after: How many matching requests are handled as usual first.
     """
 
     path: str
@@ -240,7 +240,7 @@ class Fault:
         when: Callable[[datetime, datetime], bool] | None = None,
         **scope: Unpack[Scope],
     ) -> Self:
-        """Let report jobs end with a status, `stuck` for never; `when` selects their windows."""
+        """End report jobs with a status (`stuck`: never); `when` selects them by window."""
         return cls(path, EndJob(status, when), **scope)
 
     @classmethod
@@ -332,7 +332,7 @@ class Faults:
 
 
 async def misbehave(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Respond to a request with the effect of a fault; `handler` is the regular way."""
+    """Apply a fault to a request; `handler` returns the regular response."""
     return await fault.effect.respond(request, handler)
 
 

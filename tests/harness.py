@@ -115,7 +115,7 @@ class _Collector(io.BytesIO):
 
 
 class _CapturedWriter(MessageWriter):
-    """The production writer, with another file as standard output."""
+    """The production writer with `output` in place of standard output."""
 
     def __init__(self, output: BinaryIO) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ def sync(
     except Killed:
         pass
     if isinstance(collector.raised, Exception):
-        raise collector.raised  # such as a failed assertion, which the tap took for its own error
+        raise collector.raised  # a failed assertion, which the tap reports as an internal error
     return output
 
 

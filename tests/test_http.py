@@ -109,7 +109,7 @@ def test_endless_429_is_an_error(account: VendorAccount) -> None:
         Fault.not_json,
         lambda path: Fault.edit(path, lambda body: [body]),
     ],
-    ids=["409", "500", "503", "reset", "truncated", "not JSON", "no object"],
+    ids=["409", "500", "503", "reset", "truncated", "not JSON", "not an object"],
 )
 def test_transient_error_is_retried(
     account: VendorAccount, clock: FakeClock, fault: Callable[[str], Fault]
@@ -194,7 +194,7 @@ def test_client_error_is_not_retried_and_quotes_the_api(
 
 def test_redirect_is_not_followed(account: VendorAccount, start_account: StartAccount) -> None:
     other = start_account()
-    headers = {"Location": f"{_url(other)}{other.path}?start_time=0"}
+    headers = {"Location": f"{other.url}{other.path}?start_time=0"}
     account.add_faults(Fault.status(account.path, 302, headers=headers, times=None))
     assert "It redirects to 127.0.0.1" in account.sync().failure
     assert other.requests == []
@@ -205,7 +205,7 @@ def test_job_redirect_to_another_host_carries_no_token(
 ) -> None:
     """A report's file may be on another host; for Zendesk see `test_zendesk_export.py`."""
     talkdesk, other = start_talkdesk(), start_talkdesk()
-    headers = {"Location": f"{_url(other)}{other.path}/1"}
+    headers = {"Location": f"{other.url}{other.path}/1"}
     talkdesk.add_faults(Fault.status(JOB_STATUS, 303, headers=headers, times=None))
     assert talkdesk.sync().failures != {}
     assert other.requests
@@ -303,17 +303,12 @@ def test_secrets_are_in_no_log_message_or_error(
     )
     with caplog.at_level(logging.DEBUG):
         output = account.sync(days=50, **SEQUENTIAL[account.name])
-    assert any(it.vendor == "files" for it in account.requests) == (account.name == "Talkdesk")
+    assert any(request.vendor == "files" for request in account.requests) == (
+        account.name == "Talkdesk"
+    )
     everything = caplog.text + str(output.run.messages) + str(output.failures)
     assert "*** is busy" in everything
     assert "see https://files.example/x?*** now, ***" in output.failure
     assert account.server.tokens.issued
     for hidden in ("X-Amz", secret, *account.server.tokens.issued):
         assert hidden not in everything
-
-
-def _url(account: VendorAccount) -> str:
-    """Return the URL of the account's API."""
-    own = account.config()
-    url: str = own.get("zendesk_url") or own["talkdesk_api_url"]
-    return url

@@ -163,7 +163,7 @@ def test_window_that_fails_twice_is_halved(talkdesk: TalkdeskAccount) -> None:
     assert output.ids == ids
 
 
-def test_day_that_fails_is_an_error_after_the_days_before(talkdesk: TalkdeskAccount) -> None:
+def test_failing_day_is_an_error_and_earlier_days_are_kept(talkdesk: TalkdeskAccount) -> None:
     before = talkdesk.add_calls(days_ago=[27, 20, 14.5])
     talkdesk.add_calls(days_ago=[13.5, 7, 1])
     bad = NOW - 13.5 * DAY
@@ -292,7 +292,20 @@ def test_file_store_receives_no_token(start_talkdesk: Callable[..., TalkdeskAcco
     assert all("Authorization" not in request.headers for request in downloads)
 
 
-def test_file_that_is_not_there_yet_is_requested_again(
+def test_netrc_is_not_sent_to_the_file_store(
+    start_talkdesk: Callable[..., TalkdeskAccount], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(netrc))
+    talkdesk = start_talkdesk(calls=20)
+    assert talkdesk.sync(days=50).failures == {}
+    downloads = [request for request in talkdesk.requests if request.vendor == "files"]
+    assert downloads
+    assert all("Authorization" not in request.headers for request in downloads)
+
+
+def test_file_that_is_not_ready_is_requested_again(
     start_talkdesk: Callable[..., TalkdeskAccount],
 ) -> None:
     talkdesk = start_talkdesk(job_seconds=200)
@@ -350,7 +363,7 @@ def test_file_that_stays_broken_is_an_error(talkdesk: TalkdeskAccount) -> None:
         ),
         (lambda body: body | {"entries": ["text", *body["entries"][1:]]}, "no object"),
     ],
-    ids=["too few", "too many", "null", "missing", "explore_calls", "no object"],
+    ids=["too few", "too many", "null", "missing", "explore_calls", "not an object"],
 )
 def test_incomplete_report_is_an_error(
     talkdesk: TalkdeskAccount, edit: Callable[[Any], Any], message: str

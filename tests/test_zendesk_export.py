@@ -114,7 +114,7 @@ def test_next_page_on_another_host_is_not_requested(
     ids = zendesk.add_calls(hours_ago=range(25, 0, -1))
 
     def point_to_other(body: Any) -> Any:
-        next_page = body["next_page"].replace(zendesk.server.url, other.server.url)
+        next_page = body["next_page"].replace(zendesk.url, other.url)
         return body | {"next_page": next_page}
 
     zendesk.add_faults(Fault.edit(CALLS, point_to_other, times=None))
@@ -148,7 +148,7 @@ def test_pagination_loop_is_an_error(zendesk: ZendeskAccount, extra: str) -> Non
 
     def return_to_second_page(body: Any) -> Any:
         second = zendesk.export_requests()[1].query["start_time"]
-        return body | {"next_page": f"{zendesk.server.url}{CALLS}?start_time={second}&{extra}"}
+        return body | {"next_page": f"{zendesk.url}{CALLS}?start_time={second}&{extra}"}
 
     zendesk.add_faults(Fault.edit(CALLS, return_to_second_page, times=None, after=2))
     output = zendesk.sync()
@@ -176,14 +176,14 @@ def test_full_second_is_an_error(zendesk: ZendeskAccount) -> None:
     assert output.ids == after
 
 
-def test_full_second_at_the_end_is_no_error(zendesk: ZendeskAccount) -> None:
+def test_full_second_at_the_end_is_not_an_error(zendesk: ZendeskAccount) -> None:
     ids = zendesk.add_calls(hours_ago=[7] * 10)
     output = zendesk.sync()
     assert output.failures == {}
     assert output.ids == ids
 
 
-def test_call_added_while_the_last_second_is_checked_is_no_error(zendesk: ZendeskAccount) -> None:
+def test_call_added_during_the_last_check_is_not_an_error(zendesk: ZendeskAccount) -> None:
     ids = zendesk.add_calls(hours_ago=[7])
 
     def add_another_call(body: Any) -> Any:
@@ -344,7 +344,7 @@ def test_configured_quota_is_kept(start_zendesk: Callable[..., ZendeskAccount]) 
 # Malformed and incomplete responses
 
 
-def test_calls_that_are_no_array_are_retried(zendesk: ZendeskAccount, clock: FakeClock) -> None:
+def test_calls_that_are_not_an_array_are_retried(zendesk: ZendeskAccount, clock: FakeClock) -> None:
     ids = zendesk.add_calls(hours_ago=[3, 2])
     zendesk.add_faults(Fault.edit(CALLS, lambda body: {"calls": body}))
     output = zendesk.sync()
@@ -412,7 +412,7 @@ def test_access_token_is_enough(zendesk: ZendeskAccount) -> None:
     ids = zendesk.add_calls(hours_ago=[1])
     config = {
         "start_date": "2026-01-01",
-        "zendesk_url": zendesk.server.url,
+        "zendesk_url": zendesk.url,
         "zendesk_access_token": zendesk.server.access_token,
     }
     assert zendesk.sync_config(config, all_streams=True).ids == ids
@@ -424,7 +424,7 @@ def test_api_token_works_with_a_deprecation_warning(
     ids = zendesk.add_calls(hours_ago=[1])
     config = {
         "start_date": "2026-01-01",
-        "zendesk_url": zendesk.server.url,
+        "zendesk_url": zendesk.url,
         "zendesk_email": zendesk.server.email,
         "zendesk_api_token": zendesk.server.api_token,
     }

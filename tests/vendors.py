@@ -89,8 +89,8 @@ class VendorAccount(abc.ABC):
         name: The vendor's name in messages.
         prefix: The prefix of its settings.
         streams: Its streams; `sync` reads the first one by default.
-        method: The HTTP method and path of the first request for data.
-        path: See `method`.
+        method: The HTTP method of the first request for data.
+        path: The path of that request.
         refresh_statuses: The statuses after which the tap tries one new token.
         regular_sleeps: The seconds slept in a sync of one slice without faults.
         default_days: How many days before now `sync` starts by default.
@@ -114,6 +114,11 @@ class VendorAccount(abc.ABC):
     def server(self) -> Zendesk | Talkdesk:
         """The vendor's side: its rows, its tokens, and how it behaves."""
 
+    @property
+    @abc.abstractmethod
+    def url(self) -> str:
+        """The base URL of the API."""
+
     @abc.abstractmethod
     def add_calls(
         self,
@@ -136,14 +141,22 @@ class VendorAccount(abc.ABC):
 
     def data_requests(self) -> list[Request]:
         """Return the requests with `method` to `path`."""
-        return [it for it in self.requests if (it.method, it.path) == (self.method, self.path)]
+        return [
+            request
+            for request in self.requests
+            if (request.method, request.path) == (self.method, self.path)
+        ]
 
     def add_faults(self, *faults: Fault) -> None:
         self.sandbox.faults.add(*faults)
 
     def config(self, *, days: float | None = None, **settings: Any) -> dict[str, Any]:
         """Return the settings of this vendor alone, with a start some days before now."""
-        own = {k: v for k, v in self.sandbox.config.items() if k.startswith(self.prefix)}
+        own = {
+            name: value
+            for name, value in self.sandbox.config.items()
+            if name.startswith(self.prefix)
+        }
         start = NOW - timedelta(days=self.default_days if days is None else days)
         return own | {"start_date": timestamp(start)} | settings
 
@@ -197,6 +210,10 @@ class ZendeskAccount(VendorAccount):
     @property
     def server(self) -> Zendesk:
         return self.sandbox.zendesk
+
+    @property
+    def url(self) -> str:
+        return self.server.url
 
     def add_calls(
         self,
@@ -254,6 +271,10 @@ class TalkdeskAccount(VendorAccount):
     @property
     def server(self) -> Talkdesk:
         return self.sandbox.talkdesk
+
+    @property
+    def url(self) -> str:
+        return self.server.api_url
 
     def add_calls(
         self,
