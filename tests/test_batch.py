@@ -25,6 +25,7 @@ from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
+from tap_voicecalls.tap import TapVoiceCalls
 from tests.harness import KEYS, NOW, FakeClock, sync, timestamp
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.history import Row
+
+TAP = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False)
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +91,13 @@ class BatchTarget:
 
 def rows_since(start: str, sandbox: Sandbox) -> dict[str, dict[Any, Row]]:
     """Return the vendors' rows from the start date on, by stream and key."""
-    return {
-        "talkdesk_calls": _filter(start, "end_at", sandbox.talkdesk.calls),
-        "zendesk_calls": _filter(start, "updated_at", sandbox.zendesk.calls),
-        "zendesk_legs": _filter(start, "updated_at", sandbox.zendesk.legs),
-    }
-
-
-def _filter(start: str, field: str, rows: dict[Any, Row]) -> dict[Any, Row]:
-    return {key: row for key, row in rows.items() if row[field] >= start}
+    found = {}
+    for name, stream in TAP.streams.items():
+        vendor, _, kind = name.partition("_")
+        rows: dict[Any, Row] = getattr(getattr(sandbox, vendor), kind)
+        replication_key = str(stream.replication_key)
+        found[name] = {key: row for key, row in rows.items() if row[replication_key] >= start}
+    return found
 
 
 def covered(state: dict[str, Any], rows: dict[str, dict[Any, Row]]) -> Iterator[tuple[str, Any]]:
