@@ -101,6 +101,15 @@ def test_state_follows_the_records_if_no_bookmark_advanced(
     assert second.messages[-1]["type"] == "STATE"
 
 
+def test_repeated_records_of_a_key_are_identical(config: dict[str, Any], clock: FakeClock) -> None:
+    output = sync(config, clock=clock)
+    for stream, key in KEYS.items():
+        versions = {
+            (record[key], json.dumps(record, sort_keys=True)) for record in output.records(stream)
+        }
+        assert len(versions) == len(output.latest(stream))
+
+
 def test_bookmarks_have_one_format(config: dict[str, Any], clock: FakeClock) -> None:
     for state in sync(config, clock=clock).states:
         for bookmark in state["bookmarks"].values():
@@ -169,16 +178,6 @@ def test_deselected_columns_are_not_written(config: dict[str, Any], clock: FakeC
             assert record[key]
 
 
-@pytest.mark.parametrize("user_agent", [None, "acme-warehouse/1.0"])
-def test_user_agent_is_sent_with_every_request(
-    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, user_agent: str | None
-) -> None:
-    sync(config | ({"user_agent": user_agent} if user_agent else {}), clock=clock)
-    default = f"tap-voicecalls/{TapVoiceCalls.plugin_version}"
-    sent = {request.headers["User-Agent"] for request in sandbox.requests}
-    assert sent == {user_agent or default}
-
-
 def test_stream_maps_and_flattening_are_applied(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
@@ -195,6 +194,16 @@ def test_stream_maps_and_flattening_are_applied(
         assert record["minutes"] == pytest.approx(record["duration"] / 60)
 
 
+@pytest.mark.parametrize("user_agent", [None, "acme-warehouse/1.0"])
+def test_user_agent_is_sent_with_every_request(
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, user_agent: str | None
+) -> None:
+    sync(config | ({"user_agent": user_agent} if user_agent else {}), clock=clock)
+    default = f"tap-voicecalls/{TapVoiceCalls.plugin_version}"
+    sent = {request.headers["User-Agent"] for request in sandbox.requests}
+    assert sent == {user_agent or default}
+
+
 def test_internal_error_fails_only_its_own_stream(
     config: dict[str, Any], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,12 +217,3 @@ def test_internal_error_fails_only_its_own_stream(
     assert "s3cr3t" not in output.failures["zendesk_calls"]
     assert output.records("zendesk_legs")
     assert output.bookmark("zendesk_calls") is None
-
-
-def test_repeated_records_of_a_key_are_identical(config: dict[str, Any], clock: FakeClock) -> None:
-    output = sync(config, clock=clock)
-    for stream, key in KEYS.items():
-        versions = {
-            (record[key], json.dumps(record, sort_keys=True)) for record in output.records(stream)
-        }
-        assert len(versions) == len(output.latest(stream))
