@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 #: The files of the tests that `docs/behavior.md` names without a file.
 DEFAULT_TEST_FILES = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
 
+DOCUMENTS = sorted(
+    str(path.relative_to(PROJECT))
+    for pattern in ("*.md", "docs/*.md", "examples/*.md")
+    for path in PROJECT.glob(pattern)
+)
 every_developer_document = pytest.mark.parametrize(
     "document",
     [
@@ -106,6 +111,13 @@ def test_make_targets_named_in_a_document_exist(document: str) -> None:
     existing = re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert named
     assert set(named) - set(existing) == set()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_states_a_number_of_tests(name: str) -> None:
+    """The number changes with every test, so a document that states it is soon wrong."""
+    stated = r"\b\d[\d,.]*\+?\s+(?:(?:unit|automated)\s+)?(?:tests?|passed)\b"
+    assert re.findall(stated, (PROJECT / name).read_text(), re.IGNORECASE) == []
 
 
 def test_tests_named_in_behavior_md_exist() -> None:
