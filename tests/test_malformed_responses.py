@@ -1,4 +1,4 @@
-"""Malformed responses: whatever a vendor returns, the error is about the vendor's response.
+"""Malformed responses: no response of a vendor causes an internal error.
 
 Hypothesis generates responses with any status, body and `Location` header, for every endpoint.
 None of them is reported as an internal error of the tap.

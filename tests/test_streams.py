@@ -1,4 +1,4 @@
-"""The Singer contract of every stream, whatever the vendor.
+"""The Singer contract of every stream, for both vendors.
 
 * State: a run resumes from any STATE without losing a record, and then reads only recent changes.
 * Bookmarks have one format; other RFC 3339 notations are read, anything else is an error.
