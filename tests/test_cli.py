@@ -250,8 +250,7 @@ def test_sigterm_interrupts_a_retry_delay(sandbox: Sandbox, tmp_path: Path) -> N
         config = write(tmp_path, "config.json", settings(sandbox))
         with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
             assert tap.stderr is not None
-            while "trying again in" not in tap.stderr.readline():
-                pass
+            assert any("trying again in" in line for line in tap.stderr)
             tap.send_signal(signal.SIGTERM)
             try:
                 assert tap.wait(timeout=30) == 0

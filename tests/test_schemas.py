@@ -3,7 +3,7 @@
 * Every field that a vendor documents or was seen to send has a column, and no column is invented.
 * Every column has a description, with the unit of a duration and the time zone of a timestamp.
 * Only the key is never null, and no column restricts its values.
-* Unknown fields fit `extra_fields`, of any type.
+* Unknown fields of any type fit `extra_fields`.
 """
 
 from __future__ import annotations
