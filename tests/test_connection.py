@@ -1,4 +1,9 @@
-"""`--test` says of each vendor in a line whether it can be read."""
+"""`--test` checks each configured vendor and reports the result in one line.
+
+* A vendor whose streams can be read is "ready"; one without settings is skipped.
+* Any other vendor is "not ready", with the setting, permission or scope to fix.
+* The check costs one short report job and one page per stream.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +39,7 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
 
 @pytest.fixture
 def check(sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> Check:
-    """Runs the test; gives the lines on stdout, and the failures."""
+    """Run the connection test; return the lines on stdout and the failures."""
 
     def run(**settings: Any) -> tuple[list[str], dict[str, str]]:
         start_date = {"start_date": timestamp(NOW - timedelta(days=3000))}
@@ -48,19 +53,19 @@ def check(sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]
     return run
 
 
-def test_a_vendor_that_can_be_read_has_a_line(check: Check) -> None:
+def test_readable_vendors_are_reported_ready(check: Check) -> None:
     assert check() == ([TALKDESK_IS_READY, ZENDESK_IS_READY], {})
 
 
-def test_a_vendor_without_settings_is_left_out(sandbox: Sandbox, check: Check) -> None:
+def test_vendor_without_settings_is_skipped(sandbox: Sandbox, check: Check) -> None:
     without = {name: None for name in sandbox.config if name.startswith("talkdesk_")}
     assert check(**without) == ([ZENDESK_IS_READY], {})
 
 
-def test_it_costs_a_short_report_and_two_pages(sandbox: Sandbox, check: Check) -> None:
+def test_check_costs_one_short_report_and_two_pages(sandbox: Sandbox, check: Check) -> None:
     check()
-    asked = [(it.method, it.path) for it in sandbox.requests if it.vendor == "zendesk"]
-    assert asked == [
+    sent = [(it.method, it.path) for it in sandbox.requests if it.vendor == "zendesk"]
+    assert sent == [
         ("POST", "/oauth/tokens"),
         ("GET", f"{PATH}/calls"),
         ("GET", f"{PATH}/legs"),
@@ -79,7 +84,7 @@ def test_it_costs_a_short_report_and_two_pages(sandbox: Sandbox, check: Check) -
         ({}, Fault.status(JOBS, 403, times=None), "Talkdesk", "data-reports:write"),
     ],
 )
-def test_a_vendor_that_cant_be_read_has_a_line_that_tells_what_to_do(
+def test_unreadable_vendor_is_reported_with_a_hint(
     sandbox: Sandbox,
     check: Check,
     settings: dict[str, str],
@@ -95,7 +100,7 @@ def test_a_vendor_that_cant_be_read_has_a_line_that_tells_what_to_do(
     assert hint in failures[f"{vendor} is not ready"]
 
 
-def test_a_scope_that_is_missing_is_named(sandbox: Sandbox, check: Check) -> None:
+def test_missing_scope_is_named(sandbox: Sandbox, check: Check) -> None:
     sandbox.talkdesk.granted_scope = "data-reports:write"
     _, failures = check()
     assert "lacks the scope data-reports:read" in failures["Talkdesk is not ready"]

@@ -1,4 +1,8 @@
-"""Whatever a vendor answers, it is the vendor's trouble and not the tap's."""
+"""Malformed responses: no response of a vendor causes an internal error.
+
+Hypothesis generates responses with any status, body and `Location` header, for every endpoint.
+None of them is reported as an internal error of the tap.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ values: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=12,
 )
-answers = st.builds(
+malformed_responses = st.builds(
     Fault.status,
     st.sampled_from(PATHS),
     st.sampled_from((200, 200, 200, 201, 202, 204, 302, 303, 304)),
@@ -41,19 +45,21 @@ answers = st.builds(
 )
 
 
-@given(st.lists(answers, min_size=1, max_size=4))
+@given(st.lists(malformed_responses, min_size=1, max_size=4))
 @example([Fault.status("/oauth/tokens", 200, body={"access_token": "t", "expires_in": [1]})])
 @example([Fault.status(f"{PATH}/calls", 200, body={"calls": [], "next_page": URLS[1]})])
 @example([Fault.status(f"{PATH}/calls", 302, headers={"Location": URLS[0]}, times=None)])
 @example([Fault.status(f"{JOBS}/*", 303, headers={"Location": URLS[0]}, times=None)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_nonsense_is_told_as_the_vendors(nonsense: list[Fault]) -> None:
+def test_malformed_response_is_never_an_internal_error(faults: list[Fault]) -> None:
     clock = FakeClock()
     with Sandbox(clock=clock.time, calls=5, days=3, page_size=3) as sandbox:
-        sandbox.faults.add(*nonsense)
-        since = {
+        sandbox.faults.add(*faults)
+        overrides = {
             "start_date": timestamp(NOW - timedelta(days=5)),
             "talkdesk_job_timeout_seconds": 100,
         }
-        output = sync(sandbox.config | since, clock=clock)
-    assert [said for said in output.failures.values() if "an error of the tap itself" in said] == []
+        output = sync(sandbox.config | overrides, clock=clock)
+    assert [
+        error for error in output.failures.values() if "an error of the tap itself" in error
+    ] == []
