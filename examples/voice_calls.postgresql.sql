@@ -1,5 +1,5 @@
--- The calls of both vendors in one view, one row a call: for PostgreSQL.
--- README.md in this folder tells how to install it and what its columns mean.
+-- The calls of both vendors in one view, one row per call: for PostgreSQL.
+-- README.md in this folder explains how to install it and what its columns mean.
 
 set search_path to tap_voicecalls; -- the schema of the tables, and of the view
 
@@ -11,7 +11,7 @@ select
     call_id,
     start_at as started_at,
     end_at as ended_at,
-    -- Talkdesk tells direction and outcome in one.
+    -- Talkdesk combines direction and outcome in one field.
     case lower(type)
         when 'missed' then 'inbound'
         when 'abandoned' then 'inbound'
@@ -24,7 +24,7 @@ select
         when 'inbound' then 'answered'
         when 'outbound' then 'answered'
         when 'outbound_missed' then 'missed'
-        when 'short_abandoned' then 'abandoned' -- sooner than the account counts as abandoned
+        when 'short_abandoned' then 'abandoned' -- before the account's threshold for abandoned calls
         else lower(type)
     end as outcome,
     talk_time as talk_seconds,
@@ -37,7 +37,7 @@ select
 from talkdesk_calls
 -- end talkdesk
 
-union all -- with one vendor alone, this goes too
+union all -- for a single vendor, remove this line too
 
 -- begin zendesk
 select
@@ -47,30 +47,30 @@ select
     calls.created_at + calls.duration * interval '1 second' as ended_at,
     lower(calls.direction) as direction,
     case lower(calls.completion_status)
-        -- An outbound call that the customer did not take is completed, too, with a talk time of 0.
+        -- An outbound call that the customer did not answer is completed too, with a talk time of 0.
         when 'completed' then case
             when calls.voicemail then 'voicemail'
             when calls.talk_time > 0 then 'answered'
             else 'missed'
         end
         when 'pending_voicemail' then 'voicemail'
-        when 'not_answered' then 'missed' -- named in Zendesk's help, not on its API's page
+        when 'not_answered' then 'missed' -- documented in Zendesk's help center, but not in its API reference
         when 'abandoned_in_queue' then 'abandoned'
         when 'abandoned_in_ivr' then 'abandoned'
         when 'abandoned_in_voicemail' then 'abandoned' -- before a message was left
-        when 'abandoned_on_hold' then 'answered' -- an agent had taken the call
+        when 'abandoned_on_hold' then 'answered' -- an agent had answered the call
         else lower(calls.completion_status)
     end as outcome,
     calls.talk_time as talk_seconds,
     calls.wait_time as wait_seconds, -- includes the IVR
     calls.hold_time as hold_seconds,
     coalesce(last_leg.agent_id, calls.agent_id)::text as agent_id,
-    null::text as agent_name, -- Zendesk tells an agent's id alone
-    null::text as customer_number, -- Zendesk tells the customer's id alone, not the number
-    null::text as recording_url -- Zendesk tells whether a call was recorded, not where that is
+    null::text as agent_name, -- Zendesk returns only the agent's ID
+    null::text as customer_number, -- Zendesk returns only the customer's ID
+    null::text as recording_url -- Zendesk returns whether a call was recorded, but no URL
 from zendesk_calls as calls
 left join (
-    -- Who spoke with the customer last; the call itself tells who did so first.
+    -- The last agent who spoke with the customer; the call itself has the first one.
     select distinct on (call_id) call_id, agent_id
     from zendesk_legs
     where type = 'agent' and talk_time > 0

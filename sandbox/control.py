@@ -1,8 +1,8 @@
 """An HTTP API to control a running sandbox.
 
 `POST /_sandbox/change?count=20` changes calls, `GET /_sandbox/truth` returns the number of rows of
-each stream, `POST /_sandbox/faults` adds a fault (its body is the fields of a `Fault` as JSON), and
-`DELETE /_sandbox/faults` removes all faults.
+each stream, `POST /_sandbox/faults` adds the fault that `Fault.from_json` reads
+from its body, and `DELETE /_sandbox/faults` removes all faults.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Control:
 
     async def _add_fault(self, request: web.Request) -> web.Response:
         try:
-            self._faults.add(Fault(**await read_json_object(request)))
-        except (TypeError, ValueError) as error:
+            self._faults.add(Fault.from_json(await read_json_object(request)))
+        except ValueError as error:
             raise web.HTTPBadRequest(text=f"Invalid fault: {error}") from None
         return web.Response(status=204)
 

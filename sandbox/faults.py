@@ -1,4 +1,4 @@
-"""Misbehaviour on demand: what a server does in place of, or to, its answer."""
+"""Faults on demand: what a server returns, or does, instead of its regular response."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import msgspec
 from aiohttp import web
@@ -16,191 +16,326 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-#: The actions, and the field that one needs.
-ACTIONS = {
-    **dict.fromkeys(("reset", "cut", "hang", "not_json", "job")),
-    "edit": "edit",
-    "late": "meanwhile",
-}
+    from typing_extensions import Self, Unpack
+
+    Handler = Callable[[], Awaitable[web.StreamResponse]]
+
+
+class Effect(Protocol):
+    """What happens to a request that a fault applies to."""
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Return the response; `handler` returns the regular one."""
+
+
+@dataclass(frozen=True)
+class Respond:
+    """Respond with a status, without calling the handler.
+
+    Attributes:
+        status: The HTTP status.
+        body: A string, or an object to send as JSON.
+        headers: Headers of the response.
+    """
+
+    status: int
+    body: str | dict[str, Any] = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return the response."""
+        if isinstance(self.body, str):
+            content_type, body = "text/plain; charset=utf-8", self.body.encode()
+        else:
+            content_type, body = "application/json", msgspec.json.encode(self.body)
+        headers = {"Content-Type": content_type, **self.headers}
+        return web.Response(status=self.status, body=body, headers=headers)
+
+
+@dataclass(frozen=True)
+class NotJson:
+    """Respond 200 with an HTML page."""
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return the page."""
+        page = "<html><body>Just a moment...</body></html>"
+        return web.Response(text=page, content_type="text/html")
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Reset the connection before any response."""
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Abort the connection; the returned response is never sent."""
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+
+
+@dataclass(frozen=True)
+class Truncate:
+    """Close the connection after half of the regular response's body."""
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Send all headers and half of the body."""
+        regular = await handler()
+        body = _body(regular)
+        headers = {**regular.headers, "Content-Length": str(len(body))}
+        truncated = web.StreamResponse(status=regular.status, headers=headers)
+        await truncated.prepare(request)
+        await truncated.write(body[: len(body) // 2])
+        if request.transport is not None:
+            request.transport.close()  # after sending what was written
+        return truncated
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Do not respond for some (real) seconds; by default until the sandbox stops."""
+
+    seconds: float = inf
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return 504 at the end."""
+        await asyncio.sleep(self.seconds)
+        return web.Response(status=504)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Change the JSON of the regular response.
+
+    Attributes:
+        edit: Takes the JSON and returns what to send.
+        headers: Headers to add.
+    """
+
+    edit: Callable[[Any], Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return the edited response."""
+        regular = await handler()
+        return web.Response(
+            status=regular.status,
+            body=msgspec.json.encode(self.edit(msgspec.json.decode(_body(regular)))),
+            headers={**regular.headers, **self.headers},
+        )
+
+
+@dataclass(frozen=True)
+class Late:
+    """Call a function while the request is in flight, before the server handles it."""
+
+    meanwhile: Callable[[], object]
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return the regular response, after the call."""
+        self.meanwhile()
+        return await handler()
+
+
+@dataclass(frozen=True)
+class EndJob:
+    """End the report job that a request creates with a status other than `done`.
+
+    Attributes:
+        job_status: The status; `stuck` for a job that never ends.
+        when: Limits the effect to some windows, by their start and end.
+    """
+
+    job_status: str = "failed"
+    when: Callable[[datetime, datetime], bool] | None = None
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return the regular response: the fault affects the job, not the request."""
+        return await handler()
+
+
+class Scope(TypedDict, total=False):
+    """Which of the requests to a path a fault applies to: the attributes of `Fault`."""
+
+    method: str | None
+    times: int | None
+    after: int
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to misbehave, for some of the requests of a path.
+    """An effect on some of the requests to a path.
+
+    Each constructor makes one kind: `Fault.status("*/calls", 503, times=2)`.
 
     Attributes:
         path: A shell pattern for the path.
-        method: The method; None for any.
-        times: How many requests it is for; None for all to come.
-        after: How many matching requests pass before.
-        status: An answer with this status, `body` and `headers`, instead of the true one.
-        body: A text, or an object to send as JSON.
-        headers: The headers of that answer.
-        action: Instead of a status. `reset`: the connection breaks without an answer; `cut`: it
-            breaks in the middle of the true answer's body; `hang`: no answer for `seconds`;
-            `not_json`: a text in place of JSON; `edit`: the true answer's JSON after `edit`, with
-            `headers` besides its own; `job`: the report job that the request creates ends as
-            `job_status`, or never if that is `stuck`; `late`: the request arrives only after
-            `meanwhile`.
-        edit: Takes the true answer's JSON and gives another; for `edit`.
-        meanwhile: What happens while the request is under way; for `late`.
-        job_status: For `job`.
-        job_filter: Which windows `job` is for, from their start and end; None for all.
-        seconds: Real seconds, for `hang`; by default until the sandbox stops.
+        effect: What happens.
+        method: The HTTP method; None for any.
+        times: How many requests are affected; None for all.
+        after: How many matching requests are handled as usual first.
     """
 
     path: str
+    effect: Effect
     method: str | None = None
     times: int | None = 1
     after: int = 0
-    status: int | None = None
-    body: str | dict[str, Any] = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    action: str | None = None
-    edit: Callable[[Any], Any] | None = None
-    meanwhile: Callable[[], object] | None = None
-    job_status: str = "failed"
-    job_filter: Callable[[datetime, datetime], bool] | None = None
-    seconds: float = inf
 
-    def __post_init__(self) -> None:
-        """Refuses what it could not do.
+    @classmethod
+    def status(
+        cls,
+        path: str,
+        status: int,
+        *,
+        body: str | dict[str, Any] = "",
+        headers: dict[str, str] | None = None,
+        **scope: Unpack[Scope],
+    ) -> Self:
+        """Respond with a status."""
+        return cls(path, Respond(status, body, headers or {}), **scope)
+
+    @classmethod
+    def not_json(cls, path: str, **scope: Unpack[Scope]) -> Self:
+        """Respond 200 with an HTML page."""
+        return cls(path, NotJson(), **scope)
+
+    @classmethod
+    def reset(cls, path: str, **scope: Unpack[Scope]) -> Self:
+        """Reset the connection before any response."""
+        return cls(path, Reset(), **scope)
+
+    @classmethod
+    def truncate(cls, path: str, **scope: Unpack[Scope]) -> Self:
+        """Close the connection after half of the body."""
+        return cls(path, Truncate(), **scope)
+
+    @classmethod
+    def hang(cls, path: str, *, seconds: float = inf, **scope: Unpack[Scope]) -> Self:
+        """Do not respond for some (real) seconds; by default until the sandbox stops."""
+        return cls(path, Hang(seconds), **scope)
+
+    @classmethod
+    def edit(
+        cls,
+        path: str,
+        edit: Callable[[Any], Any],
+        *,
+        headers: dict[str, str] | None = None,
+        **scope: Unpack[Scope],
+    ) -> Self:
+        """Respond with what `edit` returns for the JSON of the regular response."""
+        return cls(path, Edit(edit, headers or {}), **scope)
+
+    @classmethod
+    def late(cls, path: str, meanwhile: Callable[[], object], **scope: Unpack[Scope]) -> Self:
+        """Call `meanwhile` while the request is in flight, before the server handles it."""
+        return cls(path, Late(meanwhile), **scope)
+
+    @classmethod
+    def job(
+        cls,
+        path: str,
+        *,
+        status: str = "failed",
+        when: Callable[[datetime, datetime], bool] | None = None,
+        **scope: Unpack[Scope],
+    ) -> Self:
+        """End report jobs with a status (`stuck`: never); `when` selects them by window."""
+        return cls(path, EndJob(status, when), **scope)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """Build a fault from JSON: the arguments of a constructor, and its name as `action`.
+
+        Without `action` it is a `status`. Constructors that take a function can't be used.
 
         Raises:
-            ValueError: It has not exactly one effect, or not what this needs.
+            ValueError: The fields do not describe a fault.
         """
-        if (self.status is None) == (self.action is None):
-            raise ValueError("a fault has a status or an action")
-        if self.action is not None and self.action not in ACTIONS:
-            raise ValueError(f"unknown action: {self.action}")
-        needed = ACTIONS[self.action] if self.action else None
-        if needed and getattr(self, needed) is None:
-            raise ValueError(f"the action {self.action} goes with {needed}")
+        arguments = {name: value for name, value in fields.items() if name != "action"}
+        action = fields.get("action", "status")
+        constructors: dict[str, Callable[..., Self]] = {
+            "status": cls.status,
+            "not_json": cls.not_json,
+            "reset": cls.reset,
+            "truncate": cls.truncate,
+            "hang": cls.hang,
+            "job": cls.job,
+        }
+        if action not in constructors:
+            raise ValueError(f"unknown action: {action}")
+        try:
+            return constructors[action](**arguments)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass
-class _InForce:
-    """A fault, and how many requests it was asked about."""
+class _ActiveFault:
+    """A fault, and the number of requests that it has matched."""
 
     fault: Fault
     matched: int = 0
 
     def is_due(self) -> bool:
-        fault, seen = self.fault, self.matched
+        fault, matched = self.fault, self.matched
         self.matched += 1
-        return seen >= fault.after and (fault.times is None or seen < fault.after + fault.times)
+        return matched >= fault.after and (
+            fault.times is None or matched < fault.after + fault.times
+        )
 
 
 class Faults:
-    """The faults in force, each counted by the requests that it matched."""
+    """The active faults, each with a count of the requests that it has matched."""
 
     def __init__(self) -> None:
-        """Starts without any."""
-        self._in_force: list[_InForce] = []
+        """Start without any."""
+        self._active: list[_ActiveFault] = []
         self._lock = threading.Lock()
 
     def add(self, *faults: Fault) -> None:
-        """Puts faults in force; of those for one request, the first one counts."""
+        """Activate faults; of several that match a request, the first one applies."""
         with self._lock:
-            self._in_force += map(_InForce, faults)
+            self._active += map(_ActiveFault, faults)
 
     def clear(self) -> None:
-        """Makes the servers behave again."""
+        """Deactivate all faults."""
         with self._lock:
-            self._in_force.clear()
+            self._active.clear()
 
     def for_request(self, method: str, path: str) -> Fault | None:
-        """The fault that an HTTP request meets, other than on the job that it creates."""
-        return self._take(lambda fault: fault.action != "job", method, path)
+        """Return the fault for an HTTP request, except those for report jobs."""
+        return self._take(lambda fault: not isinstance(fault.effect, EndJob), method, path)
 
-    def for_job(self, path: str, start: datetime, end: datetime) -> Fault | None:
-        """The fault that a report job of a window meets."""
-        return self._take(
-            lambda fault: (
-                fault.action == "job" and (fault.job_filter is None or fault.job_filter(start, end))
-            ),
-            "POST",
-            path,
-        )
+    def for_job(self, path: str, start: datetime, end: datetime) -> EndJob | None:
+        """Return the effect on the report job of a window."""
 
-    def _take(self, is_meant: Callable[[Fault], bool], method: str, path: str) -> Fault | None:
+        def applies(fault: Fault) -> bool:
+            effect = fault.effect
+            return isinstance(effect, EndJob) and (effect.when is None or effect.when(start, end))
+
+        fault = self._take(applies, "POST", path)
+        return fault.effect if fault and isinstance(fault.effect, EndJob) else None
+
+    def _take(self, applies: Callable[[Fault], bool], method: str, path: str) -> Fault | None:
         with self._lock:
-            for entry in self._in_force:
-                fault = entry.fault
+            for active in self._active:
+                fault = active.fault
                 if (
-                    is_meant(fault)
+                    applies(fault)
                     and fnmatchcase(path, fault.path)
                     and fault.method in {None, method}
-                    and entry.is_due()
+                    and active.is_due()
                 ):
                     return fault
             return None
 
 
-async def misbehave(  # noqa: PLR0911 - one for each way
-    fault: Fault,
-    request: web.Request,
-    answer: Callable[[], Awaitable[web.StreamResponse]],
-) -> web.StreamResponse:
-    """Answers a request as a fault says.
-
-    Args:
-        fault: What to do.
-        request: The request.
-        answer: Makes the true answer.
-    """
-    match fault.action:
-        case "reset":
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        case "hang":
-            await asyncio.sleep(fault.seconds)
-            return web.Response(status=504)
-        case "not_json":
-            page = "<html><body>Just a moment...</body></html>"
-            return web.Response(text=page, content_type="text/html")
-        case "late" if fault.meanwhile is not None:
-            fault.meanwhile()
-            return await answer()
-        case "cut":
-            return await _cut(request, await answer())
-        case "edit" if fault.edit is not None:
-            return _edited(await answer(), fault.edit, fault.headers)
-        case _:
-            return _instead(fault)
+async def misbehave(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Apply a fault to a request; `handler` returns the regular response."""
+    return await fault.effect.respond(request, handler)
 
 
-def _instead(fault: Fault) -> web.Response:
-    if isinstance(fault.body, str):
-        kind, body = "text/plain; charset=utf-8", fault.body.encode()
-    else:
-        kind, body = "application/json", msgspec.json.encode(fault.body)
-    headers = {"Content-Type": kind, **fault.headers}
-    return web.Response(status=fault.status or 500, body=body, headers=headers)
-
-
-async def _cut(request: web.Request, true: web.StreamResponse) -> web.StreamResponse:
-    body = _body_of(true)
-    headers = {**true.headers, "Content-Length": str(len(body))}
-    cut = web.StreamResponse(status=true.status, headers=headers)
-    await cut.prepare(request)
-    await cut.write(body[: len(body) // 2])
-    if request.transport is not None:
-        request.transport.close()  # once the half is sent
-    return cut
-
-
-def _edited(
-    true: web.StreamResponse, edit: Callable[[Any], Any], headers: dict[str, str]
-) -> web.Response:
-    return web.Response(
-        status=true.status,
-        body=msgspec.json.encode(edit(msgspec.json.decode(_body_of(true)))),
-        headers={**true.headers, **headers},
-    )
-
-
-def _body_of(response: web.StreamResponse) -> bytes:
+def _body(response: web.StreamResponse) -> bytes:
     body = response.body if isinstance(response, web.Response) else None
     return body if isinstance(body, bytes) else b""

@@ -1,4 +1,4 @@
-"""What many tests start from."""
+"""Fixtures that many tests share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from demo.meltano import Meltano
 from sandbox import Sandbox
 from tests.harness import FakeClock
 from tests.pipeline import Pipeline, run_twice
+from tests.vendors import TalkdeskAccount, ZendeskAccount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A time that passes only by waiting."""
+    """A clock that moves only when something sleeps."""
     return FakeClock()
 
 
 @pytest.fixture
 def start_sandbox(clock: FakeClock) -> Iterator[Callable[..., Sandbox]]:
-    """Starts sandboxes that live in the time of `clock`."""
+    """Start sandboxes that use `clock`."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> Sandbox:
@@ -37,9 +38,45 @@ def start_sandbox(clock: FakeClock) -> Iterator[Callable[..., Sandbox]]:
         yield start
 
 
+@pytest.fixture
+def start_zendesk(
+    start_sandbox: Callable[..., Sandbox], clock: FakeClock
+) -> Callable[..., ZendeskAccount]:
+    """Start accounts at Zendesk that hold nothing but the documentation's examples."""
+
+    def start(**options: Any) -> ZendeskAccount:
+        return ZendeskAccount(start_sandbox(**{"calls": 0, "page_size": 10} | options), clock)
+
+    return start
+
+
+@pytest.fixture
+def zendesk(start_zendesk: Callable[..., ZendeskAccount]) -> ZendeskAccount:
+    """An account at Zendesk with pages of ten rows and ten requests per minute."""
+    return start_zendesk()
+
+
+@pytest.fixture
+def start_talkdesk(
+    start_sandbox: Callable[..., Sandbox], clock: FakeClock
+) -> Callable[..., TalkdeskAccount]:
+    """Start accounts at Talkdesk that hold nothing but the documentation's example."""
+
+    def start(**options: Any) -> TalkdeskAccount:
+        return TalkdeskAccount(start_sandbox(**{"calls": 0} | options), clock)
+
+    return start
+
+
+@pytest.fixture
+def talkdesk(start_talkdesk: Callable[..., TalkdeskAccount]) -> TalkdeskAccount:
+    """An account at Talkdesk whose report jobs are done at once."""
+    return start_talkdesk()
+
+
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """The project's Meltano, both vendors and PostgreSQL, for all that want to run it."""
+    """The project's Meltano, both vendors and PostgreSQL, shared by the whole session."""
     folder = tmp_path_factory.mktemp("meltano")
     with (
         Sandbox(calls=60, days=20, page_size=1000, zendesk_requests_per_minute=None) as sandbox,
@@ -50,14 +87,13 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 @pytest.fixture(scope="session")
 def two_runs(pipeline: Pipeline) -> TwoRuns:
-    """The first runs of it."""
+    """The first two runs of the pipeline."""
     return run_twice(pipeline)
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever this machine has configured is not for the tests."""
-
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide this machine's own settings from the tests."""
     for name in os.environ:
         if name.startswith(("TAP_VOICECALLS_", "TARGET_", "MELTANO_")):
             monkeypatch.delenv(name)

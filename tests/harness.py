@@ -1,23 +1,23 @@
-"""Runs the tap in this process, in a time that passes only by waiting."""
+"""Run the tap in this process, with a clock that only waiting moves."""
 
 from __future__ import annotations
 
+import io
 import json
 import threading
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
-
-from singer_sdk.singerlib.encoding import SimpleSingerWriter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tap_voicecalls.errors import SyncFailedError
+from tap_voicecalls.sync.writer import MessageWriter
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.timestamps import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 
     from sandbox.history import Row
 
@@ -26,12 +26,12 @@ KEYS = {"talkdesk_calls": "call_id", "zendesk_calls": "id", "zendesk_legs": "id"
 
 
 class FakeClock(Clock):
-    """A clock that stands still but for those who sleep: they travel."""
+    """A clock that moves only when something sleeps, or by `advance`."""
 
     def __init__(self, now: datetime = NOW) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self.slept: list[float] = []
+        self.sleeps: list[float] = []
 
     def now(self) -> datetime:
         with self._lock:
@@ -46,21 +46,21 @@ class FakeClock(Clock):
     def sleep(self, seconds: float, interrupt: threading.Event | None = None) -> None:
         if interrupt is None or not interrupt.is_set():
             with self._lock:
-                self.slept.append(seconds)
+                self.sleeps.append(seconds)
                 self._now += timedelta(seconds=seconds)
 
-    def travel(self, **duration: float) -> None:
+    def advance(self, **duration: float) -> None:
         with self._lock:
             self._now += timedelta(**duration)
 
 
 class Killed(BaseException):
-    """Ends the tap where it stands, like a kill -9 between two messages."""
+    """Ends the tap at once, as `kill -9` between two messages would."""
 
 
 @dataclass
 class Output:
-    """What the tap wrote, and how it ended."""
+    """The messages that a run wrote, and the streams that failed."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Output:
         ]
 
     def latest(self, stream: str) -> dict[Any, Row]:
-        """What an upserting target would hold."""
+        """Return the last record of each key, as a target that upserts holds it."""
         return {record[KEYS[stream]]: record for record in self.records(stream)}
 
     @property
@@ -91,23 +91,52 @@ class Output:
         return value
 
 
-class _Collector(SimpleSingerWriter):
-    """Keeps the messages, as the targets would read them."""
+class _Collector(io.BytesIO):
+    """The tap's standard output: parses each line, until `on_message` ends the tap."""
 
     def __init__(self, output: Output, on_message: Callable[[dict[str, Any]], None]) -> None:
         super().__init__()
         self._output = output
         self._on_message = on_message
+        self.raised: BaseException | None = None
 
-    def write_message(self, message: Any) -> None:
-        written = self.deserialize(self.format_message(message))
-        self._on_message(written)
-        self._output.messages.append(written)
+    def write(self, data: Any) -> int:
+        for line in bytes(data).splitlines():
+            if self.raised is not None:  # a process that was killed writes no more
+                break
+            message = json.loads(line)
+            try:
+                self._on_message(message)
+            except BaseException as error:
+                self.raised = error
+                raise
+            self._output.messages.append(message)
+        return len(data)
 
-    @staticmethod
-    def deserialize(line: str) -> dict[str, Any]:
-        read: dict[str, Any] = json.loads(line)
-        return read
+
+class _CapturedWriter(MessageWriter):
+    """The production writer with `output` in place of standard output."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        super().__init__()
+        self._stdout: Any = SimpleNamespace(buffer=output)
+
+    def _write(self) -> None:
+        with redirect_stdout(self._stdout):
+            super()._write()
+
+
+def make_tap(clock: Clock, config: Mapping[str, Any], **options: Any) -> TapVoiceCalls:
+    """Return a tap that reads and waits by `clock`.
+
+    Args:
+        clock: The clock.
+        config: The settings.
+        options: Other arguments of the tap, such as `state`, `catalog` or `message_writer`.
+    """
+    tap_class = type("TapWithClock", (TapVoiceCalls,), {"clock": clock})
+    tap: TapVoiceCalls = tap_class(config=dict(config), **options)
+    return tap
 
 
 def sync(
@@ -119,24 +148,24 @@ def sync(
     only: str | None = None,
     on_message: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Output:
-    """Runs the tap to its end, or to where `on_message` raises `Killed`.
+    """Run the tap to its end, or until `on_message` raises `Killed`.
 
     Args:
         config: The settings.
-        clock: The time.
-        state: The state to begin with.
-        catalog: The catalog; by default the tap's own.
+        clock: The clock.
+        state: The state to start from.
+        catalog: The catalog; by default the one that the tap discovers.
         only: The one stream to select.
-        on_message: Sees each message before it counts as written.
+        on_message: Called with each message before it counts as written.
     """
     output = Output()
-    writer: GenericSingerWriter[Any, Any] = _Collector(output, on_message)
-    tap_class = type("FakeClockTap", (TapVoiceCalls,), {"clock": clock})
-    tap: TapVoiceCalls = tap_class(
-        config=dict(config),
+    collector = _Collector(output, on_message)
+    tap = make_tap(
+        clock,
+        config,
         state=None if state is None else _copy(state),
         catalog=None if catalog is None else dict(catalog),
-        message_writer=writer,
+        message_writer=_CapturedWriter(collector),
     )
     if only is not None:
         for stream in tap.streams.values():
@@ -147,6 +176,8 @@ def sync(
         output.failures = error.failures
     except Killed:
         pass
+    if isinstance(collector.raised, Exception):
+        raise collector.raised  # a failed assertion, which the tap reports as an internal error
     return output
 
 
@@ -155,12 +186,13 @@ def _copy(state: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
-def text(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
+    """Return a UTC moment in RFC 3339, in whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def bookmarks(**values: str) -> dict[str, Any]:
-    """A state with the bookmarks of some streams."""
+    """Return a state with the bookmarks of some streams."""
     keys = {"talkdesk_calls": "end_at", "zendesk_calls": "updated_at", "zendesk_legs": "updated_at"}
     return {
         "bookmarks": {

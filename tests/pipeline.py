@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.harness import KEYS, text
+from tests.harness import KEYS, timestamp
 
 if TYPE_CHECKING:
     from demo.database import Database
@@ -95,7 +95,7 @@ def run_successfully(meltano: Meltano, *command: str, **environment: str) -> Non
 def recent_start() -> dict[str, str]:
     """Return a start date that skips the years between the documented examples and the history."""
     start = datetime.now(timezone.utc) - timedelta(days=21)
-    return {"TAP_VOICECALLS_START_DATE": text(start)}
+    return {"TAP_VOICECALLS_START_DATE": timestamp(start)}
 
 
 def read_table(postgres: Database, schema: str, stream: str) -> dict[Any, Row]:

@@ -1,4 +1,9 @@
-"""Rows in files instead of messages: what is in them, and what the bookmark says of it."""
+"""`batch_config`: records go to files, and BATCH messages name the files.
+
+* The files hold the same records as RECORD messages would, on disk and on S3.
+* No STATE is ahead of the BATCH messages before it, also when the tap is terminated.
+* A target that supports batches loads the files.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,8 @@ from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
-from tests.harness import KEYS, NOW, FakeClock, sync, text
+from tap_voicecalls.tap import TapVoiceCalls
+from tests.harness import KEYS, NOW, FakeClock, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,11 +34,13 @@ if TYPE_CHECKING:
 
     from sandbox.history import Row
 
+TAP = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False)
+
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The URL of a stand-in for S3."""
-    # One for all tests: s3fs keeps its connection for as long as the process lives.
+    """The URL of a mock S3 server."""
+    # Shared by all tests, because s3fs keeps its connection for the life of the process.
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -40,21 +48,21 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["disk", "s3"])
 def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty place for files."""
-    if request.param == "folder":
+    """The URL of an empty directory or bucket prefix for the files."""
+    if request.param == "disk":
         return tmp_path.as_uri()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", request.getfixturevalue("s3"))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key-id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     return f"s3://voicecalls/{tmp_path.name}"
 
 
 def batches(root: str, size: int = 25) -> dict[str, Any]:
-    """The setting `batch_config`."""
+    """Return a value for the setting `batch_config`."""
     return {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": root, "prefix": "calls-"},
@@ -62,40 +70,38 @@ def batches(root: str, size: int = 25) -> dict[str, Any]:
     }
 
 
-class Loader:
-    """A target that loads each file as soon as it is told of it.
+class BatchTarget:
+    """A target that loads the files of a BATCH message as soon as it arrives.
 
     Attributes:
-        rows: What it holds, by stream and key.
+        records: The loaded records, by stream and key.
     """
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[Any, Row]] = {stream: {} for stream in KEYS}
+        self.records: dict[str, dict[Any, Row]] = {stream: {} for stream in KEYS}
 
     def load(self, message: dict[str, Any]) -> None:
         stream = message["stream"]
         assert message["encoding"] == {"format": "jsonl", "compression": "gzip"}
         for url in message["manifest"]:
             for line in gzip.decompress(UPath(url).read_bytes()).splitlines():
-                row = json.loads(line)
-                self.rows[stream][row[KEYS[stream]]] = row
+                record = json.loads(line)
+                self.records[stream][record[KEYS[stream]]] = record
 
 
-def since(start: str, sandbox: Sandbox) -> dict[str, dict[Any, Row]]:
-    """The vendors' rows from a time on, by stream and key."""
-    return {
-        "talkdesk_calls": _from(start, "end_at", sandbox.talkdesk.calls),
-        "zendesk_calls": _from(start, "updated_at", sandbox.zendesk.calls),
-        "zendesk_legs": _from(start, "updated_at", sandbox.zendesk.legs),
-    }
-
-
-def _from(start: str, field: str, rows: dict[Any, Row]) -> dict[Any, Row]:
-    return {key: row for key, row in rows.items() if row[field] >= start}
+def rows_since(start: str, sandbox: Sandbox) -> dict[str, dict[Any, Row]]:
+    """Return the vendors' rows from the start date on, by stream and key."""
+    found = {}
+    for name, stream in TAP.streams.items():
+        vendor, _, kind = name.partition("_")
+        rows: dict[Any, Row] = getattr(getattr(sandbox, vendor), kind)
+        replication_key = str(stream.replication_key)
+        found[name] = {key: row for key, row in rows.items() if row[replication_key] >= start}
+    return found
 
 
 def covered(state: dict[str, Any], rows: dict[str, dict[Any, Row]]) -> Iterator[tuple[str, Any]]:
-    """The stream and key of each row that is not read again after a state."""
+    """Yield the stream and key of each row that a run from this state does not read again."""
     for stream, bookmark in state["bookmarks"].items():
         if value := bookmark.get("replication_key_value"):
             for key, row in rows[stream].items():
@@ -103,8 +109,9 @@ def covered(state: dict[str, Any], rows: dict[str, dict[Any, Row]]) -> Iterator[
                     yield stream, key
 
 
-def missing(loader: Loader, expected: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return [(stream, key) for stream, key in expected if key not in loader.rows[stream]]
+def missing(target: BatchTarget, expected: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the expected rows that the target has not loaded."""
+    return [(stream, key) for stream, key in expected if key not in target.records[stream]]
 
 
 @pytest.fixture
@@ -112,7 +119,7 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
     return start_sandbox(calls=60, days=20, page_size=20)
 
 
-START = text(NOW - timedelta(days=25))
+START = timestamp(NOW - timedelta(days=25))
 
 
 @pytest.fixture
@@ -124,42 +131,42 @@ def config(sandbox: Sandbox, root: str) -> dict[str, Any]:
     }
 
 
-def test_every_row_is_in_the_files_as_it_is_in_the_messages_without_them(
+def test_batch_files_hold_the_same_records_as_messages(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
-    loader = Loader()
+    target = BatchTarget()
     output = sync(config, clock=clock)
     for message in output.messages:
         if message["type"] == "BATCH":
-            loader.load(message)
+            target.load(message)
     assert output.failures == {}
-    plain = sync(config | {"batch_config": None}, clock=clock)
-    for stream, rows in since(START, sandbox).items():
+    unbatched = sync(config | {"batch_config": None}, clock=clock)
+    for stream, rows in rows_since(START, sandbox).items():
         assert output.records(stream) == []
-        assert loader.rows[stream].keys() == rows.keys()
-        assert loader.rows[stream] == plain.latest(stream)
+        assert target.records[stream].keys() == rows.keys()
+        assert target.records[stream] == unbatched.latest(stream)
 
 
-def test_state_comes_only_behind_the_batch_that_holds_the_rows(
+def test_state_follows_the_batch_that_holds_its_records(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
-    loader = Loader()
-    rows = since(START, sandbox)
+    target = BatchTarget()
+    rows = rows_since(START, sandbox)
 
-    def take(message: dict[str, Any]) -> None:
+    def on_message(message: dict[str, Any]) -> None:
         if message["type"] == "BATCH":
-            loader.load(message)
+            target.load(message)
         elif message["type"] == "STATE":
-            assert missing(loader, covered(message["value"], rows)) == []
+            assert missing(target, covered(message["value"], rows)) == []
 
-    output = sync(config, clock=clock, on_message=take)
+    output = sync(config, clock=clock, on_message=on_message)
     assert len(output.states) > 10
     assert {stream for stream, _ in covered(output.state, rows)} == set(KEYS)
 
 
-def test_a_termination_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
-    # The signal comes while the third page is asked for: two were read, no file is full.
-    start = text(datetime.now(timezone.utc) - timedelta(days=21))
+def test_sigterm_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
+    # The signal arrives during the request for the third page, when no file is full yet.
+    start = timestamp(datetime.now(timezone.utc) - timedelta(days=21))
     with Sandbox(calls=60, days=20, page_size=20, zendesk_requests_per_minute=None) as sandbox:
         settings = sandbox.config | {
             "start_date": start,
@@ -172,22 +179,22 @@ def test_a_termination_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> N
             stdout=subprocess.PIPE,
             text=True,
         ) as tap:
-            terminate = Fault(f"{PATH}/calls", after=2, action="late", meanwhile=tap.terminate)
+            terminate = Fault.late(f"{PATH}/calls", tap.terminate, after=2)
             sandbox.faults.add(terminate)
             assert tap.stdout is not None
             messages = [json.loads(line) for line in tap.stdout]
-        rows = since(start, sandbox)
-    loader = Loader()
+        rows = rows_since(start, sandbox)
+    target = BatchTarget()
     for message in messages:
         if message["type"] == "BATCH":
-            loader.load(message)
+            target.load(message)
     assert messages[-1]["type"] == "STATE"
-    assert loader.rows["zendesk_calls"].keys() != rows["zendesk_calls"].keys()
-    assert missing(loader, covered(messages[-1]["value"], rows)) == []
+    assert target.records["zendesk_calls"].keys() != rows["zendesk_calls"].keys()
+    assert missing(target, covered(messages[-1]["value"], rows)) == []
 
 
 @pytest.mark.meltano
-def test_target_postgres_loads_the_files(tmp_path: Path) -> None:
+def test_target_postgres_loads_batch_files(tmp_path: Path) -> None:
     files = tmp_path / "files"
     with Sandbox(calls=60, days=20, page_size=1000) as sandbox, database() as postgres:
         run = Meltano(sandbox, postgres, tmp_path)(
@@ -197,7 +204,7 @@ def test_target_postgres_loads_the_files(tmp_path: Path) -> None:
         assert run.returncode == 0, run.stdout + run.stderr
         assert len(list(files.glob("calls-*.json.gz"))) > len(KEYS)
         with psycopg.connect(postgres.conninfo) as connection:
-            for stream, rows in since("", sandbox).items():
+            for stream, rows in rows_since("", sandbox).items():
                 query = sql.SQL("select {}, extra_fields from tap_voicecalls.{}").format(
                     sql.Identifier(KEYS[stream]), sql.Identifier(stream)
                 )

@@ -1,4 +1,9 @@
-"""`--test` says of each vendor in a line whether it can be read."""
+"""`--test` checks each configured vendor and reports the result in one line.
+
+* A vendor whose streams can be read is "ready"; one without settings is skipped.
+* Any other vendor is "not ready", with the setting, permission or scope to fix.
+* The check costs one short report job and one page per stream.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +16,7 @@ from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls.errors import SyncFailedError
-from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import NOW, FakeClock, text
+from tests.harness import NOW, FakeClock, make_tap, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,14 +39,13 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
 
 @pytest.fixture
 def check(sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> Check:
-    """Runs the test; gives the lines on stdout, and the failures."""
+    """Run the connection test; return the lines on stdout and the failures."""
 
     def run(**settings: Any) -> tuple[list[str], dict[str, str]]:
-        tap_class = type("FakeClockTap", (TapVoiceCalls,), {"clock": clock})
-        start_date = {"start_date": text(NOW - timedelta(days=3000))}
+        start_date = {"start_date": timestamp(NOW - timedelta(days=3000))}
         failures = {}
         try:
-            tap_class(config=sandbox.config | start_date | settings).run_connection_test()
+            make_tap(clock, sandbox.config | start_date | settings).run_connection_test()
         except SyncFailedError as error:
             failures = dict(error.failures)
         return capsys.readouterr().out.splitlines(), failures
@@ -50,19 +53,19 @@ def check(sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]
     return run
 
 
-def test_a_vendor_that_can_be_read_has_a_line(check: Check) -> None:
+def test_readable_vendors_are_reported_ready(check: Check) -> None:
     assert check() == ([TALKDESK_IS_READY, ZENDESK_IS_READY], {})
 
 
-def test_a_vendor_without_settings_is_left_out(sandbox: Sandbox, check: Check) -> None:
+def test_vendor_without_settings_is_skipped(sandbox: Sandbox, check: Check) -> None:
     without = {name: None for name in sandbox.config if name.startswith("talkdesk_")}
     assert check(**without) == ([ZENDESK_IS_READY], {})
 
 
-def test_it_costs_a_short_report_and_two_pages(sandbox: Sandbox, check: Check) -> None:
+def test_check_costs_one_short_report_and_two_pages(sandbox: Sandbox, check: Check) -> None:
     check()
-    asked = [(it.method, it.path) for it in sandbox.requests if it.vendor == "zendesk"]
-    assert asked == [
+    sent = [(it.method, it.path) for it in sandbox.requests if it.vendor == "zendesk"]
+    assert sent == [
         ("POST", "/oauth/tokens"),
         ("GET", f"{PATH}/calls"),
         ("GET", f"{PATH}/legs"),
@@ -75,13 +78,13 @@ def test_it_costs_a_short_report_and_two_pages(sandbox: Sandbox, check: Check) -
     ("settings", "fault", "vendor", "hint"),
     [
         ({"zendesk_client_secret": "wrong"}, None, "Zendesk", "zendesk_client_secret"),
-        ({}, Fault(f"{PATH}/*", status=403, times=None), "Zendesk", "'Can manage channels'"),
-        ({}, Fault(f"{PATH}/legs", status=403, times=None), "Zendesk", "the scope `read`"),
+        ({}, Fault.status(f"{PATH}/*", 403, times=None), "Zendesk", "'Can manage channels'"),
+        ({}, Fault.status(f"{PATH}/legs", 403, times=None), "Zendesk", "the scope `read`"),
         ({"talkdesk_client_secret": "wrong"}, None, "Talkdesk", "talkdesk_client_secret"),
-        ({}, Fault(JOBS, status=403, times=None), "Talkdesk", "data-reports:write"),
+        ({}, Fault.status(JOBS, 403, times=None), "Talkdesk", "data-reports:write"),
     ],
 )
-def test_a_vendor_that_cant_be_read_has_a_line_that_tells_what_to_do(
+def test_unreadable_vendor_is_reported_with_a_hint(
     sandbox: Sandbox,
     check: Check,
     settings: dict[str, str],
@@ -97,7 +100,7 @@ def test_a_vendor_that_cant_be_read_has_a_line_that_tells_what_to_do(
     assert hint in failures[f"{vendor} is not ready"]
 
 
-def test_a_scope_that_is_missing_is_named(sandbox: Sandbox, check: Check) -> None:
+def test_missing_scope_is_named(sandbox: Sandbox, check: Check) -> None:
     sandbox.talkdesk.granted_scope = "data-reports:write"
     _, failures = check()
     assert "lacks the scope data-reports:read" in failures["Talkdesk is not ready"]

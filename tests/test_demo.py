@@ -95,7 +95,7 @@ def test_interrupted_demo_leaves_nothing_behind(folder: Path, signum: signal.Sig
 def test_failed_run_ends_demo_with_reason(tmp_path: Path) -> None:
     with Sandbox(calls=5) as sandbox, database() as postgres:
         for path in ("/oauth/token", "/oauth/tokens"):
-            sandbox.faults.add(Fault(path=path, times=None, status=401, body={"error": "no"}))
+            sandbox.faults.add(Fault.status(path, 401, times=None, body={"error": "no"}))
         with pytest.raises(SystemExit, match=r"(?s)zendesk_client.*failed with exit code 1"):
             run_pipeline(
                 Meltano(sandbox, postgres, tmp_path), "both vendors reject the credentials"

@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from demo.database import database
 from sandbox import Sandbox
-from tests.harness import KEYS, NOW, FakeClock, sync, text
+from tests.harness import KEYS, NOW, FakeClock, sync, timestamp
 from tests.targets import TARGET_ENVIRONMENT, target_command
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def put_unusual_calls(sandbox: Sandbox) -> None:
         {"completion_status": "completed"},
     ]
     for number, fields in enumerate(unusual, start=1):
-        sandbox.zendesk.put_call(call | {"id": number, "updated_at": text(NOW)} | fields)
+        sandbox.zendesk.put_call(call | {"id": number, "updated_at": timestamp(NOW)} | fields)
     # The legs of the last call: not in the order of their ids, and only agent 101 had the last
     # conversation.
     unusual_legs: list[Row] = [
@@ -177,7 +177,7 @@ def put_unusual_calls(sandbox: Sandbox) -> None:
     ]
     for number, fields in enumerate(unusual_legs, start=1):
         sandbox.zendesk.put_leg(
-            leg | {"id": number, "call_id": len(unusual), "updated_at": text(NOW)} | fields
+            leg | {"id": number, "call_id": len(unusual), "updated_at": timestamp(NOW)} | fields
         )
 
 

@@ -1,8 +1,13 @@
-"""Whatever happens at a vendor, and wherever the tap is killed: nothing is lost, and it ends."""
+"""Delivery guarantees, for accounts, errors and kills that Hypothesis generates.
+
+* No STATE is ever ahead of the records written before it.
+* After any number of kills and transient errors, a target holds the latest version of every row.
+* The sync ends, with no more requests or longer windows than the data and the settings call for.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -10,29 +15,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
+from sandbox.faults import NotJson, Reset, Respond, Truncate
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
-from tests.harness import NOW, FakeClock, Killed, sync, text
+from tests.harness import NOW, FakeClock, Killed, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.faults import Effect
     from sandbox.history import Row
 
 slow = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 
-#: Trouble that passes, for any request.
-PASSING = (
-    {"status": 429, "headers": {"Retry-After": "5"}},
-    {"status": 503},
-    {"action": "reset"},
-    {"action": "cut"},
-    {"action": "not_json"},
+#: Errors that a retry resolves, for any request.
+TRANSIENT_ERRORS: tuple[Effect, ...] = (
+    Respond(429, headers={"Retry-After": "5"}),
+    Respond(503),
+    Reset(),
+    Truncate(),
+    NotJson(),
 )
-passing_trouble = st.lists(
-    st.tuples(st.integers(0, 8), st.sampled_from(PASSING)),
+transient_errors = st.lists(
+    st.tuples(st.integers(0, 8), st.sampled_from(TRANSIENT_ERRORS)),
     max_size=3,
     unique_by=lambda pair: pair[0],
 )
@@ -40,21 +47,24 @@ passing_trouble = st.lists(
 
 @dataclass
 class StateInvariantChecker:
-    """Watches every message, and what the vendor holds at that moment.
+    """Checks each message: no STATE may be ahead of the records written before it.
 
     Attributes:
-        key: The records' key.
-        time: The field that the bookmark is about.
-        truth: The vendor's rows, by key.
-        visible: Which of them the vendor shows.
+        stream: The stream to check.
+        key: Its primary key.
+        replication_key: Its replication key.
+        rows: The vendor's rows, by key.
+        is_visible: Whether the API returns the row with this key yet.
+        records: The latest record of each key.
+        kill_after: The number of messages after which the tap is killed; None for never.
     """
 
     stream: str
     key: str
-    time: str
-    truth: dict[Any, Row]
-    visible: Callable[[Any], bool]
-    written: dict[Any, Row]
+    replication_key: str
+    rows: dict[Any, Row]
+    is_visible: Callable[[Any], bool]
+    records: dict[Any, Row] = field(default_factory=dict)
     kill_after: int | None = None
 
     def __call__(self, message: dict[str, Any]) -> None:
@@ -63,23 +73,23 @@ class StateInvariantChecker:
             if self.kill_after < 0:
                 raise Killed
         if message["type"] == "RECORD":
-            self.written[message["record"][self.key]] = message["record"]
+            self.records[message["record"][self.key]] = message["record"]
         if message["type"] == "STATE":
             bookmark = message["value"]["bookmarks"].get(self.stream, {})
-            self._is_behind(bookmark.get("replication_key_value") or "")
+            self.check_state(bookmark.get("replication_key_value") or "")
 
-    def _is_behind(self, bookmark: str) -> None:
-        """No STATE is ahead of what was written."""
-        for name, row in self.truth.items():
-            if row[self.time] < bookmark and row[self.time] >= "2026" and self.visible(name):
-                assert name in self.written, (bookmark, row)
-                assert self.written[name][self.time] >= row[self.time]
+    def check_state(self, bookmark: str) -> None:
+        """Assert that every visible row before the bookmark has been written."""
+        for key, row in self.rows.items():
+            if "2026" <= row[self.replication_key] < bookmark and self.is_visible(key):
+                assert key in self.records, (bookmark, row)
+                assert self.records[key][self.replication_key] >= row[self.replication_key]
 
-    def is_complete(self) -> None:
-        """What a target holds is the vendor's latest version of every row."""
-        for name, row in self.truth.items():
-            if row[self.time] >= "2026":
-                assert {field: self.written[name][field] for field in row} == row
+    def check_complete(self) -> None:
+        """Assert that a target holds the vendor's latest version of every row."""
+        for key, row in self.rows.items():
+            if row[self.replication_key] >= "2026":
+                assert {name: self.records[key][name] for name in row} == row
 
 
 ages = st.one_of(
@@ -95,17 +105,17 @@ ages = st.one_of(
     shuffle=st.booleans(),
     late=st.lists(st.integers(10, 200), max_size=2),
     updates=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), max_size=3),
-    trouble=passing_trouble,
+    errors=transient_errors,
     kills=st.lists(st.integers(0, 30), max_size=3),
     data=st.data(),
 )
-def test_zendesk_is_read_completely(  # noqa: C901
+def test_zendesk_calls_are_synced_completely(  # noqa: C901
     bursts: list[tuple[timedelta, int]],
     page_size: int,
     shuffle: bool,  # noqa: FBT001
     late: list[int],
     updates: list[tuple[int, int]],
-    trouble: list[tuple[int, dict[str, Any]]],
+    errors: list[tuple[int, Effect]],
     kills: list[int],
     data: st.DataObject,
 ) -> None:
@@ -118,7 +128,7 @@ def test_zendesk_is_read_completely(  # noqa: C901
         hidden: dict[int, float] = {}
         second_sizes: dict[str, int] = {}
         for age, size in bursts:
-            updated_at = text(NOW - age)
+            updated_at = timestamp(NOW - age)
             for _ in range(size):
                 second_sizes[updated_at] = second_sizes.get(updated_at, 0) + 1
                 if second_sizes[updated_at] < page_size:
@@ -126,8 +136,11 @@ def test_zendesk_is_read_completely(  # noqa: C901
                     sandbox.zendesk.put_call(row)
         for seconds in late:
             call_id = 50_000 + len(hidden)
-            # Visible up to two minutes after it says that it changed.
-            row = template | {"id": call_id, "updated_at": text(NOW - timedelta(seconds=seconds))}
+            # The row becomes visible two minutes after its `updated_at`.
+            row = template | {
+                "id": call_id,
+                "updated_at": timestamp(NOW - timedelta(seconds=seconds)),
+            }
             hidden[call_id] = clock.time() - seconds + 120
             sandbox.zendesk.put_call(row, visible_at=hidden[call_id])
 
@@ -136,49 +149,48 @@ def test_zendesk_is_read_completely(  # noqa: C901
                 ids = sorted(set(sandbox.zendesk.calls) - {10217} - set(hidden))
                 if ids:
                     row = sandbox.zendesk.calls[ids[choice % len(ids)]]
-                    change = {"updated_at": text(clock.now()), "call_charge": f"0.{choice}"}
+                    change = {"updated_at": timestamp(clock.now()), "call_charge": f"0.{choice}"}
                     sandbox.zendesk.put_call(row | change)
                 return body
 
             return edit
 
         for after, choice in updates:
-            sandbox.faults.add(Fault(path, after=after, action="edit", edit=update(choice)))
-        for after, effect in trouble:
-            sandbox.faults.add(Fault(path, after=after, **effect))
+            sandbox.faults.add(Fault.edit(path, update(choice), after=after))
+        for after, effect in errors:
+            sandbox.faults.add(Fault(path, effect, after=after))
         sandbox.zendesk.shuffle = shuffle
 
         config = {name: value for name, value in sandbox.config.items() if "talkdesk" not in name}
         config["start_date"] = "2026-01-01T00:00:00Z"
-        witness = StateInvariantChecker(
+        checker = StateInvariantChecker(
             "zendesk_calls",
             "id",
             "updated_at",
             sandbox.zendesk.calls,
             lambda call_id: hidden.get(call_id, 0) <= clock.time(),
-            {},
         )
         state: dict[str, Any] | None = None
         for kill in kills:
-            witness.kill_after = kill
+            checker.kill_after = kill
             killed = sync(
-                config, clock=clock, state=state, only="zendesk_calls", on_message=witness
+                config, clock=clock, state=state, only="zendesk_calls", on_message=checker
             )
             assert killed.failures == {}
             state = killed.state or state
-            clock.travel(seconds=data.draw(st.integers(0, 400)))
-        witness.kill_after = None
-        clock.travel(minutes=10)
+            clock.advance(seconds=data.draw(st.integers(0, 400)))
+        checker.kill_after = None
+        clock.advance(minutes=10)
         sandbox.faults.clear()
         sandbox.forget_requests()
-        output = sync(config, clock=clock, state=state, only="zendesk_calls", on_message=witness)
+        output = sync(config, clock=clock, state=state, only="zendesk_calls", on_message=checker)
         assert output.failures == {}
-        witness.is_complete()
-        asked = sum(request.path == path for request in sandbox.requests)
-        # A page that is read brings at least one row more than those of its first second.
-        rows = len(sandbox.zendesk.calls)
+        checker.check_complete()
+        request_count = sum(request.path == path for request in sandbox.requests)
+        # Each page advances by at least its size less the rows that share its first second.
+        row_count = len(sandbox.zendesk.calls)
         smallest_step = max(1, page_size - max([*second_sizes.values(), 1]))
-        assert asked <= rows / smallest_step + 5
+        assert request_count <= row_count / smallest_step + 5
 
 
 @slow
@@ -188,21 +200,21 @@ def test_zendesk_is_read_completely(  # noqa: C901
     jobs=st.integers(1, 6),
     job_seconds=st.sampled_from((0.0, 3.0, 90.0)),
     timespan_field=st.sampled_from(("start_at", "end_at")),
-    # Two in a row would rightly end a window of one day.
-    lost=st.lists(
+    # At most one: a one-day window whose job fails twice is rightly an error.
+    failed_jobs=st.lists(
         st.tuples(st.integers(0, 12), st.sampled_from(("failed", "deleted"))), max_size=1
     ),
-    trouble=passing_trouble,
+    errors=transient_errors,
     kills=st.lists(st.integers(0, 30), max_size=3),
 )
-def test_talkdesk_is_read_completely(
+def test_talkdesk_calls_are_synced_completely(
     hours_ago: list[float],
     window_days: int,
     jobs: int,
     job_seconds: float,
     timespan_field: str,
-    lost: list[tuple[int, str]],
-    trouble: list[tuple[int, dict[str, Any]]],
+    failed_jobs: list[tuple[int, str]],
+    errors: list[tuple[int, Effect]],
     kills: list[int],
 ) -> None:
     clock = FakeClock()
@@ -212,38 +224,41 @@ def test_talkdesk_is_read_completely(
         (template,) = sandbox.talkdesk.calls.values()
         for number, ago in enumerate(hours_ago):
             ended = NOW - timedelta(hours=ago, seconds=1)
-            times = {"start_at": text(ended - timedelta(minutes=20)), "end_at": text(ended)}
+            times = {
+                "start_at": timestamp(ended - timedelta(minutes=20)),
+                "end_at": timestamp(ended),
+            }
             sandbox.talkdesk.put_call(
                 template | times | {"call_id": f"call-{number}", "csat_survey_time": None}
             )
         sandbox.talkdesk.calls.pop(template["call_id"])
-        for after, status in lost:
-            sandbox.faults.add(Fault(JOBS, after=after, action="job", job_status=status))
-        for after, effect in trouble:
-            sandbox.faults.add(Fault("/*", after=after, **effect))
+        for after, status in failed_jobs:
+            sandbox.faults.add(Fault.job(JOBS, after=after, status=status))
+        for after, effect in errors:
+            sandbox.faults.add(Fault("/*", effect, after=after))
 
         config = {name: value for name, value in sandbox.config.items() if "zendesk" not in name}
         config |= {
-            "start_date": text(NOW - timedelta(days=61)),
+            "start_date": timestamp(NOW - timedelta(days=61)),
             "talkdesk_window_days": window_days,
             "talkdesk_concurrent_jobs": jobs,
         }
-        witness = StateInvariantChecker(
-            "talkdesk_calls", "call_id", "end_at", sandbox.talkdesk.calls, lambda _: True, {}
+        checker = StateInvariantChecker(
+            "talkdesk_calls", "call_id", "end_at", sandbox.talkdesk.calls, lambda _: True
         )
         state: dict[str, Any] | None = None
         for kill in kills:
-            witness.kill_after = kill
-            killed = sync(config, clock=clock, state=state, on_message=witness)
+            checker.kill_after = kill
+            killed = sync(config, clock=clock, state=state, on_message=checker)
             assert killed.failures == {}
             state = killed.state or state
-        witness.kill_after = None
-        clock.travel(minutes=10)
+        checker.kill_after = None
+        clock.advance(minutes=10)
         sandbox.forget_requests()
-        output = sync(config, clock=clock, state=state, on_message=witness)
+        output = sync(config, clock=clock, state=state, on_message=checker)
         assert output.failures == {}
-        witness.is_complete()
-        _tile(
+        checker.check_complete()
+        _assert_no_gaps(
             [
                 (request.body["timespan"]["from"], request.body["timespan"]["to"])
                 for request in sandbox.requests
@@ -253,9 +268,9 @@ def test_talkdesk_is_read_completely(
         )
 
 
-def _tile(spans: list[tuple[str, str]], longest: timedelta) -> None:
-    """Windows touch each other and leave no gap, whatever was tried twice or cut."""
-    times = [tuple(map(_time, span)) for span in spans]
+def _assert_no_gaps(windows: list[tuple[str, str]], longest: timedelta) -> None:
+    """Assert that the windows, also retried and split ones, leave no gap and are not too long."""
+    times = [tuple(map(_parse, window)) for window in windows]
     reached = min(start for start, _ in times)
     for start, end in sorted(times):
         assert end - start <= longest
@@ -264,5 +279,5 @@ def _tile(spans: list[tuple[str, str]], longest: timedelta) -> None:
     assert reached >= NOW
 
 
-def _time(written: str) -> datetime:
-    return datetime.fromisoformat(written[:-1]).replace(tzinfo=timezone.utc)
+def _parse(timestamp: str) -> datetime:
+    return datetime.fromisoformat(timestamp[:-1]).replace(tzinfo=timezone.utc)

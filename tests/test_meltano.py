@@ -12,7 +12,7 @@ from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Sandbox
 from sandbox.history import example
-from tests.harness import KEYS, text
+from tests.harness import KEYS, timestamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +113,7 @@ def test_bookmark_advances(two_runs: TwoRuns, stream: str) -> None:
 
 
 def test_rejected_credentials_of_one_vendor_spare_the_other(tmp_path: Path) -> None:
-    start_date = text(datetime.now(timezone.utc) - timedelta(days=15))
+    start_date = timestamp(datetime.now(timezone.utc) - timedelta(days=15))
     with Sandbox(calls=20, days=10, page_size=1000) as sandbox, database() as postgres:
         run = Meltano(sandbox, postgres, tmp_path)(
             *("run", "tap-voicecalls", "target-jsonl"),

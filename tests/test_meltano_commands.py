@@ -58,7 +58,7 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
 
     # After the bookmark, but before the range that the next run syncs in any case.
     sandbox.change_calls(10, at=datetime.now(timezone.utc) - timedelta(minutes=2))
-    sandbox.faults.add(Fault(f"{PATH}/legs", status=403, times=None))
+    sandbox.faults.add(Fault.status(f"{PATH}/legs", 403, times=None))
     # Without a lookback, the next run loads the missing legs only if the bookmark did not move.
     settings = recent_start() | {"TAP_VOICECALLS_ZENDESK_LOOKBACK_SECONDS": "0"}
     failed = meltano("schedule", "run", SCHEDULE, **settings)
@@ -71,7 +71,7 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
         # The sandbox is blocked during this run and would not respond to it.
         overlapping.append(meltano("run", "--timeout=30", JOB))
 
-    sandbox.faults.add(Fault("*", action="late", meanwhile=start_second_run))
+    sandbox.faults.add(Fault.late("*", start_second_run))
     run_successfully(meltano, "run", JOB, **settings)
     return Incident(refreshed, failed, after_failure, pipeline.snapshot(), *overlapping)
 

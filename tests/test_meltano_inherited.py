@@ -95,7 +95,7 @@ def extractors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extractors]
             # From the other account, because this one is blocked during the run.
             overlapping.append(meltano(*talkdesk, **environment(other_account) | recent_start()))
 
-        account.faults.add(Fault("*", action="late", meanwhile=run_talkdesk))
+        account.faults.add(Fault.late("*", run_talkdesk))
         run_successfully(meltano, *zendesk, **recent_start())
         run_successfully(meltano, *emea, **emea_environment(other_account), **recent_start())
         yield Extractors(account, other_account, postgres, meltano, *overlapping)

@@ -19,7 +19,7 @@ from uv import find_uv_bin
 
 from demo.meltano import PROJECT
 from sandbox import Sandbox
-from tests.harness import KEYS, text
+from tests.harness import KEYS, timestamp
 from tests.project import METADATA
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def test_installed_tap_prints_about(programs: Path) -> None:
 def test_installed_tap_syncs_both_vendors(programs: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     with Sandbox(calls=40, days=10) as sandbox:
-        start = text(datetime.now(timezone.utc) - timedelta(days=12))
+        start = timestamp(datetime.now(timezone.utc) - timedelta(days=12))
         config.write_text(json.dumps(sandbox.config | {"start_date": start}))
         output = run(programs / "tap-voicecalls", "--config", config)
         expected = {

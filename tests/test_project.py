@@ -1,4 +1,10 @@
-"""What the project says of itself agrees with itself."""
+"""The project's documents and metadata agree with its code.
+
+* requirements-dev.txt pins every dependency, with hashes, for each supported Python.
+* The files, make targets and tests that a document names exist.
+* No document states a number of tests.
+* A release needs a tag that matches its version and a date in the changelog.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +26,15 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-#: Where `docs/behavior.md` has its tests from, unless it names another file.
-BEHAVIOUR = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
+#: The files of the tests that `docs/behavior.md` names without a file.
+DEFAULT_TEST_FILES = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
 
-every_document = pytest.mark.parametrize(
+DOCUMENTS = sorted(
+    str(path.relative_to(PROJECT))
+    for pattern in ("*.md", "docs/*.md", "examples/*.md")
+    for path in PROJECT.glob(pattern)
+)
+every_developer_document = pytest.mark.parametrize(
     "document",
     [
         pytest.param((PROJECT / name).read_text(), id=name)
@@ -34,88 +45,96 @@ every_document = pytest.mark.parametrize(
 LOCKED = (PROJECT / "requirements-dev.txt").read_text().splitlines()
 
 
-def holds(marker: Marker | None, python: str) -> bool:
+def applies(marker: Marker | None, python: str) -> bool:
+    """Whether a requirement with this marker is installed on this version of Python."""
     environment = {"python_version": python, "python_full_version": f"{python}.0"}
     return marker is None or marker.evaluate(environment)
 
 
-def required() -> Iterable[Requirement]:
-    """What pyproject.toml asks for, to run the tap and to work on it."""
+def declared() -> Iterable[Requirement]:
+    """Yield the dependencies in pyproject.toml, of the tap and of its development."""
     extras = METADATA["optional-dependencies"].values()
     for listed in (METADATA["dependencies"], *extras, *PYPROJECT["dependency-groups"].values()):
         yield from (Requirement(it) for it in listed if isinstance(it, str))
 
 
-def locked(python: str) -> dict[str, str]:
-    """The versions in requirements-dev.txt."""
+def pinned(python: str) -> dict[str, str]:
+    """Return the versions in requirements-dev.txt, by package."""
     requirements = [Requirement(line.rstrip(" \\")) for line in LOCKED if line[0].isalpha()]
     return {
         canonicalize_name(it.name): str(it.specifier).removeprefix("==")
         for it in requirements
-        if holds(it.marker, python)
+        if applies(it.marker, python)
     }
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_whatever_is_asked_for_is_locked_for_each_python(python: str) -> None:
-    versions = locked(python)
-    asked_for = {
+def test_every_dependency_is_pinned_for_each_python(python: str) -> None:
+    versions = pinned(python)
+    requirements = {
         str(it): (canonicalize_name(it.name), it.specifier)
-        for it in required()
-        if holds(it.marker, python)
+        for it in declared()
+        if applies(it.marker, python)
     }
     assert [
         requirement
-        for requirement, (name, specifier) in asked_for.items()
+        for requirement, (name, specifier) in requirements.items()
         if name not in versions or versions[name] not in specifier
     ] == []
 
 
-def test_the_lock_holds_versions_and_hashes_alone() -> None:
-    kinds = r"# .*", r"[a-z0-9-]+==[^ :]+( ; [^\\:]+)? \\", r"    --hash=sha256:\w{64}( \\)?"
-    assert [line for line in LOCKED if not re.fullmatch("|".join(kinds), line)] == []
+def test_lock_file_has_only_versions_and_hashes() -> None:
+    allowed = r"# .*", r"[a-z0-9-]+==[^ :]+( ; [^\\:]+)? \\", r"    --hash=sha256:\w{64}( \\)?"
+    assert [line for line in LOCKED if not re.fullmatch("|".join(allowed), line)] == []
 
 
-def test_the_oldest_python_is_the_same_everywhere() -> None:
+def test_oldest_python_is_the_same_everywhere() -> None:
     oldest = PYTHONS[0]
     assert METADATA["requires-python"] == f">={oldest}"
     assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert f"--python-version {oldest} " in (PROJECT / "Makefile").read_text()
 
 
-@every_document
-def test_the_files_that_a_document_names_are_there(document: str) -> None:
+@every_developer_document
+def test_files_named_in_a_document_exist(document: str) -> None:
     named = re.findall(r"`([\w./*-]+\.(?:json|md|py|toml|txt|yml))`", document)
-    places = "", "tap_voicecalls", "sandbox", "tests", ".github/workflows"
+    folders = "", "tap_voicecalls", "sandbox", "tests", ".github/workflows"
     assert named
     assert [
-        name for name in named if not any(any((PROJECT / it).glob(name)) for it in places)
+        name for name in named if not any(any((PROJECT / it).glob(name)) for it in folders)
     ] == []
 
 
-@every_document
-def test_the_targets_of_make_that_a_document_names_are_there(document: str) -> None:
+@every_developer_document
+def test_make_targets_named_in_a_document_exist(document: str) -> None:
     named = re.findall(r"(?:^|`)make ([a-z]+)", document, re.MULTILINE)
-    there = re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    existing = re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert named
-    assert set(named) - set(there) == set()
+    assert set(named) - set(existing) == set()
 
 
-def test_each_behaviour_names_a_test_that_is_there() -> None:
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_states_a_number_of_tests(name: str) -> None:
+    """The number changes with every test, so a document that states it is soon wrong."""
+    stated = r"\b\d[\d,.]*\+?\s+(?:(?:unit|automated)\s+)?(?:tests?|passed)\b"
+    assert re.findall(stated, (PROJECT / name).read_text(), re.IGNORECASE) == []
+
+
+def test_tests_named_in_behavior_md_exist() -> None:
     rows = re.findall(r"^\|(.*)\|$", (PROJECT / "docs" / "behavior.md").read_text(), re.MULTILINE)
     named = set(re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", "\n".join(rows)))
-    there = {
+    existing = {
         (file, name)
         for path in (PROJECT / "tests").glob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
-        for file in (path.name, *([""] if path.name in BEHAVIOUR else []))
+        for file in (path.name, *([""] if path.name in DEFAULT_TEST_FILES else []))
     }
     assert len(named) > 50
-    assert named - there == set()
+    assert named - existing == set()
 
 
 @pytest.mark.parametrize(
-    ("tag", "heading", "said"),
+    ("tag", "heading", "error"),
     [
         ("v1.2.3", "## [1.2.3] - 2026-12-01", ""),
         ("v1.2.4", "## [1.2.3] - 2026-12-01", "The tag is v1.2.4, but the version"),
@@ -124,13 +143,13 @@ def test_each_behaviour_names_a_test_that_is_there() -> None:
         ("v1.2.3", "## [1.2.2] - 2026-12-01", "CHANGELOG.md has no date for 1.2.3"),
     ],
 )
-def test_a_release_needs_the_tag_of_its_version_and_a_date_in_the_changelog(
-    tmp_path: Path, tag: str, heading: str, said: str
+def test_release_needs_a_matching_tag_and_a_changelog_date(
+    tmp_path: Path, tag: str, heading: str, error: str
 ) -> None:
     (tmp_path / "scripts").mkdir()
     script = shutil.copy(PROJECT / "scripts" / "check-release", tmp_path / "scripts")
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{heading}\n")
-    done = subprocess.run([script, tag], capture_output=True, text=True, check=False)  # noqa: S603
-    assert done.stderr.startswith(said)
-    assert done.returncode == bool(said)
+    result = subprocess.run([script, tag], capture_output=True, text=True, check=False)  # noqa: S603
+    assert result.stderr.startswith(error)
+    assert result.returncode == bool(error)

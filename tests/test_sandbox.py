@@ -19,7 +19,7 @@ from sandbox import Fault, Sandbox
 from sandbox.history import EXAMPLES, example, to_epoch
 from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
-from tests.harness import NOW, FakeClock, text
+from tests.harness import NOW, FakeClock, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def create_job(sandbox: Sandbox, days: float = 10, **body: Any) -> requests.Resp
     report = {
         "timezone": "UTC",
         "format": "json",
-        "timespan": {"from": text(NOW - timedelta(days=days)), "to": text(NOW)},
+        "timespan": {"from": timestamp(NOW - timedelta(days=days)), "to": timestamp(NOW)},
     }
     return requests.post(
         f"{sandbox.talkdesk.api_url}{JOBS}",
@@ -107,9 +107,9 @@ def test_documented_examples_are_served_unchanged(sandbox: Sandbox) -> None:
 
 
 def test_changed_calls_are_exported(sandbox: Sandbox, clock: FakeClock) -> None:
-    clock.travel(hours=1)
+    clock.advance(hours=1)
     changed = sandbox.change_calls(5)
-    since = to_epoch(text(NOW + timedelta(minutes=30)))
+    since = to_epoch(timestamp(NOW + timedelta(minutes=30)))
     assert get_page(sandbox, "calls", since)["count"] == changed["zendesk_calls"] > 0
     assert get_page(sandbox, "legs", since)["count"] == min(20, changed["zendesk_legs"])
     assert changed["talkdesk_calls"] > 0
@@ -127,13 +127,13 @@ def test_exit_stops_servers_and_threads() -> None:
 
 def test_changed_rows_have_current_updated_at(sandbox: Sandbox, clock: FakeClock) -> None:
     before = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
-    clock.travel(days=1)
+    clock.advance(days=1)
     sandbox.change_calls(200)
     after = {**sandbox.zendesk.calls, **sandbox.zendesk.legs}
     changed = [row["updated_at"] for key, row in after.items() if row != before.get(key)]
     assert len(changed) > 200
-    assert text(clock.now() - timedelta(minutes=1)) < min(changed)
-    assert max(changed) == text(clock.now())
+    assert timestamp(clock.now() - timedelta(minutes=1)) < min(changed)
+    assert max(changed) == timestamp(clock.now())
 
 
 def test_failed_start_leaves_nothing_running() -> None:
@@ -182,7 +182,7 @@ def test_rate_limit_is_ten_requests_per_minute(sandbox: Sandbox, clock: FakeCloc
     rejected = zendesk_get(sandbox, f"{url}/calls?start_time=0")
     assert rejected.status_code == 429
     assert not rejected.text.startswith("{")
-    clock.travel(seconds=int(rejected.headers["Retry-After"]))
+    clock.advance(seconds=int(rejected.headers["Retry-After"]))
     assert zendesk_get(sandbox, f"{url}/calls?start_time=0").status_code == 200
 
 
@@ -203,7 +203,7 @@ def test_zendesk_token_returns_expires_in_on_request(
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     assert requests.get(url, headers=headers, timeout=5).status_code == 200
-    clock.travel(seconds=expires_in or 1800)
+    clock.advance(seconds=expires_in or 1800)
     assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
@@ -218,11 +218,11 @@ def test_revoked_token_is_rejected(sandbox: Sandbox) -> None:
 
 def test_row_lag_hides_recent_rows(sandbox: Sandbox, clock: FakeClock) -> None:
     sandbox.zendesk.row_lag_seconds = 60
-    clock.travel(hours=1)
-    call = sandbox.zendesk.calls[10217] | {"id": 1, "updated_at": text(clock.now())}
+    clock.advance(hours=1)
+    call = sandbox.zendesk.calls[10217] | {"id": 1, "updated_at": timestamp(clock.now())}
     sandbox.zendesk.put_call(call)
     assert get_page(sandbox, "calls", to_epoch(call["updated_at"]))["count"] == 0
-    clock.travel(seconds=60)
+    clock.advance(seconds=60)
     assert get_page(sandbox, "calls", to_epoch(call["updated_at"]))["calls"] == [call]
 
 
@@ -252,15 +252,15 @@ def test_signed_assertion_replaces_client_secret(sandbox: Sandbox, wrong: dict[s
 def test_talkdesk_token_expires(sandbox: Sandbox, clock: FakeClock) -> None:
     headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
     url = f"{sandbox.talkdesk.api_url}{JOBS}/unknown"
-    clock.travel(seconds=599)
+    clock.advance(seconds=599)
     assert requests.get(url, headers=headers, timeout=5).status_code == 404
-    clock.travel(seconds=1)
+    clock.advance(seconds=1)
     assert requests.get(url, headers=headers, timeout=5).status_code == 401
 
 
 def test_report_holds_calls_of_its_timespan(sandbox: Sandbox) -> None:
     report = requests.get(presigned_url(sandbox), timeout=5).json()
-    since = text(NOW - timedelta(days=10))
+    since = timestamp(NOW - timedelta(days=10))
     ids = {call_id for call_id, row in sandbox.talkdesk.calls.items() if row["end_at"] >= since}
     assert {row["call_id"] for row in report["entries"]} == ids
     assert report["total"] == len(ids)
@@ -271,7 +271,7 @@ def test_file_store_rejects_token_and_expired_url(sandbox: Sandbox, clock: FakeC
     rejected = requests.get(url, headers={"Authorization": "Bearer x"}, timeout=5)
     assert rejected.status_code == 400
     assert "Only one auth mechanism allowed" in rejected.text
-    clock.travel(seconds=900)
+    clock.advance(seconds=900)
     assert "Request has expired" in requests.get(url, timeout=5).text
     forged = requests.get(f"{url}0", timeout=5)
     assert (forged.status_code, "SignatureDoesNotMatch" in forged.text) == (403, True)
@@ -285,7 +285,7 @@ def test_job_passes_through_its_statuses(
     statuses = []
     for _ in range(4):
         statuses.append(talkdesk_get(sandbox, url).json()["job"]["status"])
-        clock.travel(seconds=3)
+        clock.advance(seconds=3)
     assert statuses == ["created", "processing", "uploading", "done"]
 
 
@@ -327,14 +327,14 @@ def test_sixteenth_running_job_is_rejected(start_sandbox: Callable[..., Sandbox]
 
 
 def test_fault_applies_times_requests_after_others(sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault("*/calls", after=1, times=2, status=503))
+    sandbox.faults.add(Fault.status("*/calls", 503, after=1, times=2))
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     statuses = [zendesk_get(sandbox, url).status_code for _ in range(4)]
     assert statuses == [200, 503, 503, 200]
 
 
 def test_fault_added_again_counts_again(sandbox: Sandbox) -> None:
-    fault = Fault("*/calls", status=503)
+    fault = Fault.status("*/calls", 503)
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     for _ in range(2):
         sandbox.faults.add(fault)
@@ -343,9 +343,9 @@ def test_fault_added_again_counts_again(sandbox: Sandbox) -> None:
 
 def test_fault_replaces_response(sandbox: Sandbox) -> None:
     sandbox.faults.add(
-        Fault("*/calls", status=403, body={"error": "Forbidden"}, headers={"X-Trace": "1"}),
-        Fault("*/calls", status=503, body="<html>"),
-        Fault("*/calls", action="not_json"),
+        Fault.status("*/calls", 403, body={"error": "Forbidden"}, headers={"X-Trace": "1"}),
+        Fault.status("*/calls", 503, body="<html>"),
+        Fault.not_json("*/calls"),
     )
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     forbidden, unavailable, html = (zendesk_get(sandbox, url) for _ in range(3))
@@ -361,7 +361,7 @@ def test_fault_replaces_response(sandbox: Sandbox) -> None:
 def test_cut_response_keeps_headers(sandbox: Sandbox) -> None:
     url = urlsplit(f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
     complete = zendesk_get(sandbox, url.geturl())
-    sandbox.faults.add(Fault("*/calls", action="cut"))
+    sandbox.faults.add(Fault.truncate("*/calls"))
     with closing(HTTPConnection(url.netloc, timeout=5)) as connection:
         token = f"Bearer {sandbox.zendesk.access_token}"
         connection.request("GET", f"{url.path}?{url.query}", headers={"Authorization": token})
@@ -382,7 +382,7 @@ def test_hanging_request_ends_when_sandbox_stops() -> None:
 
     with ThreadPoolExecutor(1) as client:
         with Sandbox(calls=0, clock=clock) as sandbox:
-            sandbox.faults.add(Fault("*/calls", action="hang"))
+            sandbox.faults.add(Fault.hang("*/calls"))
             clock_was_read.clear()
             hanging = client.submit(requests.get, f"{sandbox.zendesk.url}{PATH}/calls", timeout=30)
             assert clock_was_read.wait(30)  # the server does so when a request arrives
@@ -391,9 +391,7 @@ def test_hanging_request_ends_when_sandbox_stops() -> None:
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "pondering", "stuck"])
 def test_fault_sets_final_status_of_matching_jobs(sandbox: Sandbox, status: str) -> None:
-    long_windows = Fault(
-        JOBS, action="job", job_status=status, job_filter=lambda start, end: end - start > 5 * DAY
-    )
+    long_windows = Fault.job(JOBS, status=status, when=lambda start, end: end - start > 5 * DAY)
     sandbox.faults.add(long_windows)
     statuses = []
     for days in (5, 6, 6):
@@ -405,24 +403,24 @@ def test_fault_sets_final_status_of_matching_jobs(sandbox: Sandbox, status: str)
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"status": 503, "action": "cut"}, {"action": "sulk"}, {"action": "edit"}],
+    [{}, {"status": 503, "action": "truncate"}, {"action": "sulk"}, {"action": "edit"}],
     ids=["no effect", "two effects", "unknown", "no function"],
 )
 def test_fault_requires_exactly_one_effect(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"fault has|unknown action|goes with"):
-        Fault("*", **wrong)
+    with pytest.raises(ValueError, match=r"argument: 'status'|argument 'status'|unknown action"):
+        Fault.from_json({"path": "*"} | wrong)
 
 
 @pytest.mark.parametrize(
-    ("action", "error"),
+    ("fault", "error"),
     [
-        ("reset", requests.ConnectionError),
-        ("cut", requests.exceptions.ChunkedEncodingError),
-        ("hang", requests.Timeout),
+        (Fault.reset("*/calls"), requests.ConnectionError),
+        (Fault.truncate("*/calls"), requests.exceptions.ChunkedEncodingError),
+        (Fault.hang("*/calls", seconds=5), requests.Timeout),
     ],
 )
-def test_fault_breaks_connection(sandbox: Sandbox, action: str, error: type[Exception]) -> None:
-    sandbox.faults.add(Fault("*/calls", action=action, seconds=5))
+def test_fault_breaks_connection(sandbox: Sandbox, fault: Fault, error: type[Exception]) -> None:
+    sandbox.faults.add(fault)
     headers = {"Authorization": f"Bearer {sandbox.zendesk.access_token}"}
     url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
     with pytest.raises(error):
@@ -430,7 +428,7 @@ def test_fault_breaks_connection(sandbox: Sandbox, action: str, error: type[Exce
 
 
 def test_fault_edits_response(sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault("*/calls", action="edit", edit=lambda body: {"was": body["count"]}))
+    sandbox.faults.add(Fault.edit("*/calls", lambda body: {"was": body["count"]}))
     edited = zendesk_get(sandbox, f"{sandbox.zendesk.url}{PATH}/calls?start_time=0")
     assert edited.json() == {"was": 20}
     assert edited.headers["x-rate-limit"] == "700"

@@ -1,4 +1,4 @@
-"""The SDK's own tests of a tap, over the sandbox."""
+"""The Singer SDK's standard tap tests, run against the sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tap_voicecalls.tap import TapVoiceCalls
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The SDK makes a tap when the tests are collected, before there is a sandbox to point at.
+# The SDK creates a tap when pytest collects the tests, before the sandbox is started: the fixture
+# below replaces these settings.
 CONFIG: dict[str, Any] = {
     "start_date": (datetime.now(timezone.utc) - timedelta(days=20)).isoformat(),
     "zendesk_subdomain": "sandbox",
@@ -32,8 +33,8 @@ Suite = get_tap_test_class(
 )
 
 
-class TestSdkSuite(Suite):  # type: ignore[misc, valid-type] # made by a function
-    """Each test of the SDK, by stream and by column."""
+class TestSdkSuite(Suite):  # type: ignore[misc, valid-type] # built at run time
+    """The SDK's tests of the tap, of each stream and of each column."""
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod

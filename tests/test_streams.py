@@ -1,4 +1,11 @@
-"""What a Singer user may expect of each stream, whatever the vendor."""
+"""The Singer contract of every stream, for both vendors.
+
+* State: a run resumes from any STATE without losing a record, and then reads only recent changes.
+* Bookmarks have one format; other RFC 3339 notations are read, anything else is an error.
+* The catalog: a deselected stream sends no requests, a deselected column is not written.
+* Stream maps, flattening and the `User-Agent` header work for every stream.
+* An internal error in one stream does not affect the others.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +18,7 @@ import pytest
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.zendesk.streams import ZendeskCalls
-from tests.harness import KEYS, NOW, FakeClock, bookmarks, sync, text
+from tests.harness import KEYS, NOW, FakeClock, bookmarks, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,22 +34,23 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
 @pytest.fixture
 def config(sandbox: Sandbox) -> dict[str, Any]:
     return sandbox.config | {
-        "start_date": text(NOW - timedelta(days=25)),
+        "start_date": timestamp(NOW - timedelta(days=25)),
         "talkdesk_window_days": 4,
     }
 
 
-def truth(sandbox: Sandbox, stream: str) -> set[Any]:
-    rows: dict[str, dict[Any, Any]] = {
-        "talkdesk_calls": sandbox.talkdesk.calls,
-        "zendesk_calls": sandbox.zendesk.calls,
-        "zendesk_legs": sandbox.zendesk.legs,
-    }
-    examples = {10217, 10402, 10407, "17378a31cf7546d3acb9621f29a4e883"}
-    return set(rows[stream]) - examples
+#: The documented example rows in the sandbox, older than the start date.
+OLD_KEYS = {10217, 10402, 10407, "17378a31cf7546d3acb9621f29a4e883"}
 
 
-def test_a_resume_from_every_state_loses_nothing(
+def expected_keys(sandbox: Sandbox, stream: str) -> set[Any]:
+    """Return the keys of the vendor's rows since the start date."""
+    vendor, _, kind = stream.partition("_")
+    rows: dict[Any, Any] = getattr(getattr(sandbox, vendor), kind)
+    return set(rows) - OLD_KEYS
+
+
+def test_resume_from_any_state_loses_nothing(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     output = sync(config, clock=clock)
@@ -56,36 +64,36 @@ def test_a_resume_from_every_state_loses_nothing(
                 for line in output.messages[:position]
                 if line["type"] == "RECORD" and line["stream"] == stream
             }
-            assert before | set(resumed.latest(stream)) == truth(sandbox, stream)
+            assert before | set(resumed.latest(stream)) == expected_keys(sandbox, stream)
 
 
-def test_the_second_run_brings_what_changed_and_little_else(
+def test_second_run_reads_only_recent_changes(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     first = sync(config, clock=clock)
-    clock.travel(hours=1)
+    clock.advance(hours=1)
     changed = sandbox.change_calls(10, at=clock.now())
-    clock.travel(minutes=5)
+    clock.advance(minutes=5)
     second = sync(config, clock=clock, state=first.state)
     assert second.failures == {}
     for stream, count in changed.items():
         assert count <= len(second.records(stream)) < len(first.records(stream)) / 2 + count
-        assert set(first.latest(stream)) | set(second.latest(stream)) == truth(sandbox, stream)
+        assert set(first.latest(stream)) | set(second.latest(stream)) == expected_keys(
+            sandbox, stream
+        )
 
 
-def test_the_last_state_holds_bookmarks_and_nothing_else(
-    config: dict[str, Any], clock: FakeClock
-) -> None:
+def test_final_state_has_only_bookmarks(config: dict[str, Any], clock: FakeClock) -> None:
     state = sync(config, clock=clock).state
     assert set(state) == {"bookmarks"}
     for bookmark in state["bookmarks"].values():
         assert set(bookmark) == {"replication_key", "replication_key_value"}
 
 
-def test_a_state_follows_the_records_even_where_no_bookmark_moved(
+def test_state_follows_the_records_if_no_bookmark_advanced(
     config: dict[str, Any], clock: FakeClock
 ) -> None:
-    # Some targets forget a state that they have not told yet when the next record comes.
+    # Some targets drop a state that they have not emitted yet when the next record arrives.
     first = sync(config, clock=clock)
     second = sync(config, clock=clock, state=first.state)
     assert second.records("zendesk_legs")
@@ -93,7 +101,16 @@ def test_a_state_follows_the_records_even_where_no_bookmark_moved(
     assert second.messages[-1]["type"] == "STATE"
 
 
-def test_bookmarks_have_one_fixed_width(config: dict[str, Any], clock: FakeClock) -> None:
+def test_repeated_records_of_a_key_are_identical(config: dict[str, Any], clock: FakeClock) -> None:
+    output = sync(config, clock=clock)
+    for stream, key in KEYS.items():
+        versions = {
+            (record[key], json.dumps(record, sort_keys=True)) for record in output.records(stream)
+        }
+        assert len(versions) == len(output.latest(stream))
+
+
+def test_bookmarks_have_one_format(config: dict[str, Any], clock: FakeClock) -> None:
     for state in sync(config, clock=clock).states:
         for bookmark in state["bookmarks"].values():
             if value := bookmark.get("replication_key_value"):
@@ -103,23 +120,23 @@ def test_bookmarks_have_one_fixed_width(config: dict[str, Any], clock: FakeClock
 
 
 @pytest.mark.parametrize(
-    "written", ["2026-11-10T02:00:00+02:00", "2026-11-10 00:00:00", "2026-11-10T00:00:00.9Z"]
+    "bookmark", ["2026-11-10T02:00:00+02:00", "2026-11-10 00:00:00", "2026-11-10T00:00:00.9Z"]
 )
-def test_a_bookmark_of_another_form_is_understood(
-    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, written: str
+def test_bookmark_in_another_rfc_3339_notation_is_read(
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, bookmark: str
 ) -> None:
-    state = bookmarks(zendesk_calls=written)
+    state = bookmarks(zendesk_calls=bookmark)
     sync(config, clock=clock, state=state, only="zendesk_calls")
-    asked = [request.query["start_time"] for request in sandbox.requests if request.query]
-    assert asked[0] == "1794268800"
+    start_times = [request.query["start_time"] for request in sandbox.requests if request.query]
+    assert start_times[0] == "1794268800"
 
 
-def test_a_bookmark_that_is_no_time_is_an_error(config: dict[str, Any]) -> None:
+def test_invalid_bookmark_is_an_error(config: dict[str, Any]) -> None:
     with pytest.raises(VoiceCallsError, match=r"bookmark of zendesk_legs .* 'banana'"):
         TapVoiceCalls(config=dict(config), state=bookmarks(zendesk_legs="banana"))
 
 
-def test_a_bookmark_of_another_replication_key_is_ignored(
+def test_bookmark_of_another_replication_key_is_ignored(
     config: dict[str, Any], clock: FakeClock
 ) -> None:
     bookmark = {"replication_key": "created_at", "replication_key_value": "2026-11-19T00:00:00Z"}
@@ -129,15 +146,17 @@ def test_a_bookmark_of_another_replication_key_is_ignored(
     assert output.state["bookmarks"]["zendesk_calls"]["replication_key"] == "updated_at"
 
 
-def test_a_start_date_after_the_bookmark_counts(config: dict[str, Any], clock: FakeClock) -> None:
-    later = text(NOW - timedelta(days=5))
-    state = bookmarks(zendesk_calls=text(NOW - timedelta(days=20)))
+def test_start_date_after_the_bookmark_takes_precedence(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    later = timestamp(NOW - timedelta(days=5))
+    state = bookmarks(zendesk_calls=timestamp(NOW - timedelta(days=20)))
     output = sync(config | {"start_date": later}, clock=clock, state=state, only="zendesk_calls")
     assert all(record["updated_at"] >= later for record in output.records("zendesk_calls"))
 
 
-@pytest.mark.parametrize("stream", list(KEYS))
-def test_a_stream_that_is_not_selected_asks_for_nothing(
+@pytest.mark.parametrize("stream", KEYS)
+def test_deselected_stream_sends_no_requests(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, stream: str
 ) -> None:
     output = sync(config, clock=clock, only=stream)
@@ -146,7 +165,7 @@ def test_a_stream_that_is_not_selected_asks_for_nothing(
     assert vendors == ({"zendesk"} if "zendesk" in stream else {"talkdesk", "talkdesk-id", "files"})
 
 
-def test_only_selected_columns_are_written(config: dict[str, Any], clock: FakeClock) -> None:
+def test_deselected_columns_are_not_written(config: dict[str, Any], clock: FakeClock) -> None:
     catalog = TapVoiceCalls(config=dict(config)).catalog_dict
     for stream in catalog["streams"]:
         for entry in stream["metadata"]:
@@ -159,17 +178,7 @@ def test_only_selected_columns_are_written(config: dict[str, Any], clock: FakeCl
             assert record[key]
 
 
-@pytest.mark.parametrize("asked", [None, "acme-warehouse/1.0"])
-def test_every_vendor_is_told_who_asks(
-    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, asked: str | None
-) -> None:
-    sync(config | ({"user_agent": asked} if asked else {}), clock=clock)
-    own_name = f"tap-voicecalls/{TapVoiceCalls.plugin_version}"
-    told = {request.headers["User-Agent"] for request in sandbox.requests}
-    assert told == {asked or own_name}
-
-
-def test_stream_maps_and_flattening_work(
+def test_stream_maps_and_flattening_are_applied(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     for row in list(sandbox.zendesk.calls.values()):
@@ -185,27 +194,26 @@ def test_stream_maps_and_flattening_work(
         assert record["minutes"] == pytest.approx(record["duration"] / 60)
 
 
-def test_an_error_of_the_tap_itself_does_not_hold_up_the_other_streams(
+@pytest.mark.parametrize("user_agent", [None, "acme-warehouse/1.0"])
+def test_user_agent_is_sent_with_every_request(
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, user_agent: str | None
+) -> None:
+    sync(config | ({"user_agent": user_agent} if user_agent else {}), clock=clock)
+    default = f"tap-voicecalls/{TapVoiceCalls.plugin_version}"
+    sent = {request.headers["User-Agent"] for request in sandbox.requests}
+    assert sent == {user_agent or default}
+
+
+def test_internal_error_fails_only_its_own_stream(
     config: dict[str, Any], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> Any:
+    def fail(*_: object) -> Any:
         raise KeyError("s3cr3t")
 
-    monkeypatch.setattr(ZendeskCalls, "slices", broken)
+    monkeypatch.setattr(ZendeskCalls, "slices", fail)
     output = sync(config, clock=clock)
     assert list(output.failures) == ["zendesk_calls"]
     assert "KeyError in test_streams.py:" in output.failures["zendesk_calls"]
     assert "s3cr3t" not in output.failures["zendesk_calls"]
     assert output.records("zendesk_legs")
     assert output.bookmark("zendesk_calls") is None
-
-
-def test_keys_are_unique_among_the_latest_versions(
-    config: dict[str, Any], clock: FakeClock
-) -> None:
-    output = sync(config, clock=clock)
-    for stream, key in KEYS.items():
-        versions = {
-            (record[key], json.dumps(record, sort_keys=True)) for record in output.records(stream)
-        }
-        assert len(versions) == len(output.latest(stream))

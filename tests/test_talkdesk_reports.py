@@ -1,4 +1,7 @@
-"""Talkdesk's report jobs run side by side, and nothing is taken on trust."""
+"""Talkdesk's report jobs: windows, jobs, files, and the lookback.
+
+What both vendors' APIs share, such as retries and tokens, is in `test_http.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,161 +16,95 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from sandbox.talkdesk import FILES, JOBS
+from sandbox.talkdesk import JOBS
 from tap_voicecalls.timestamps import Clock
-from tests.harness import NOW, FakeClock, bookmarks, sync, text
+from tests.harness import NOW, FakeClock, bookmarks, sync, timestamp
+from tests.vendors import FILE, JOB_STATUS, PRESIGNED, TALKDESK_EXAMPLE, TalkdeskAccount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.web import Request
-    from tests.harness import Output
 
-EXAMPLE = "17378a31cf7546d3acb9621f29a4e883"
-STATUS = f"{JOBS}/*"
-FILE = f"{FILES}/*"
-STORED = "/calls/*"
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def start(start_sandbox: Callable[..., Sandbox]) -> Callable[..., Sandbox]:
-    """Starts an account that is empty but for the examples, unless it is said otherwise."""
-
-    def start_empty(**options: Any) -> Sandbox:
-        return start_sandbox(**{"calls": 0} | options)
-
-    return start_empty
-
-
-def config(sandbox: Sandbox, *, days: float = 50, **settings: Any) -> dict[str, Any]:
-    """The settings of Talkdesk alone, from some days ago on."""
-    own = {name: value for name, value in sandbox.config.items() if "zendesk" not in name}
-    return own | {"start_date": text(NOW - timedelta(days=days))} | settings
-
-
-def add_calls(sandbox: Sandbox, *ages: timedelta, **fields: Any) -> list[str]:
-    """Adds a call for each age, ended so long before now; gives their ids."""
-    template = sandbox.talkdesk.calls[EXAMPLE]
-    ids = []
-    for age in ages:
-        ids.append(f"call-{len(sandbox.talkdesk.calls):04d}")
-        times = {"start_at": text(NOW - age - timedelta(seconds=24)), "end_at": text(NOW - age)}
-        sandbox.talkdesk.put_call(template | times | {"call_id": ids[-1]} | fields)
-    return ids
-
-
-def days(*numbers: float) -> list[timedelta]:
-    return [timedelta(days=number) for number in numbers]
-
-
-def written(output: Output) -> list[str]:
-    return [record["call_id"] for record in output.records("talkdesk_calls")]
-
-
-def created(sandbox: Sandbox) -> list[Request]:
-    return [
-        request for request in sandbox.requests if request.method == "POST" and request.path == JOBS
-    ]
-
-
-def spans(sandbox: Sandbox) -> list[tuple[str, str]]:
-    """The windows of the jobs that were created, in order of time."""
-    return sorted(
-        (request.body["timespan"]["from"], request.body["timespan"]["to"])
-        for request in created(sandbox)
-        if request.status == 202
-    )
-
-
-def said(output: Output) -> str:
-    return output.failures["talkdesk_calls"]
+def days_ago(days: float) -> str:
+    """Return the timestamp of so many days before now."""
+    return timestamp(NOW - days * DAY)
 
 
 # Windows
 
 
-def test_windows_touch_and_are_no_longer_than_is_set(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sync(config(sandbox, days=100, talkdesk_window_days=28), clock=clock)
-    windows = spans(sandbox)
-    assert windows[0][0] == text(NOW - 100 * DAY)
-    assert all(end == begin for (_, end), (begin, _) in pairwise(windows))
+def test_windows_are_contiguous_and_within_the_limit(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.sync(days=100, talkdesk_window_days=28)
+    windows = talkdesk.windows()
+    assert windows[0][0] == days_ago(100)
+    assert all(end == start for (_, end), (start, _) in pairwise(windows))
     lengths = [
-        datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(begin[:-1])
-        for begin, end in windows
+        datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(start[:-1])
+        for start, end in windows
     ]
     assert lengths[:3] == [28 * DAY] * 3
     assert len(lengths) == 4
 
 
-def test_the_last_window_ends_a_lag_before_now(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sync(config(sandbox), clock=clock)
-    assert spans(sandbox)[-1][1] == text(NOW - timedelta(minutes=2))
+def test_last_window_ends_two_minutes_before_now(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.sync(days=50)
+    assert talkdesk.windows()[-1][1] == timestamp(NOW - timedelta(minutes=2))
 
 
-def test_end_date_bounds_the_windows(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(45, 30, 10))
-    end = NOW - 20 * DAY
-    output = sync(config(sandbox, end_date=text(end)), clock=clock)
-    assert written(output) == ids[:2]
-    assert spans(sandbox)[-1][1] == text(end)
-    assert output.bookmark("talkdesk_calls") == text(end)
+def test_end_date_limits_the_windows(talkdesk: TalkdeskAccount) -> None:
+    ids = talkdesk.add_calls(days_ago=[45, 30, 10])
+    output = talkdesk.sync(days=50, end_date=days_ago(20))
+    assert output.ids == ids[:2]
+    assert talkdesk.windows()[-1][1] == days_ago(20)
+    assert output.bookmark == days_ago(20)
 
 
 @pytest.mark.parametrize("zone", ["America/St_Johns", "Asia/Kolkata", "Europe/Berlin"])
-def test_the_time_zone_of_the_machine_does_not_matter(
-    start: Callable[..., Sandbox],
-    clock: FakeClock,
-    monkeypatch: pytest.MonkeyPatch,
-    zone: str,
+def test_local_time_zone_does_not_matter(
+    talkdesk: TalkdeskAccount, monkeypatch: pytest.MonkeyPatch, zone: str
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(45, 26.3, 26, 25.7, 0.1))  # over the end of summer time
+    # Around the end of daylight saving time.
+    ids = talkdesk.add_calls(days_ago=[45, 26.3, 26, 25.7, 0.1])
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        output = sync(config(sandbox, talkdesk_window_days=1), clock=clock)
+        output = talkdesk.sync(days=50, talkdesk_window_days=1)
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
-    assert written(output) == ids
-    assert spans(sandbox)[0][0] == text(NOW - 50 * DAY)
+    assert output.ids == ids
+    assert talkdesk.windows()[0][0] == days_ago(50)
 
 
 @pytest.mark.parametrize("field", ["start_at", "end_at"])
-def test_nothing_is_lost_whichever_time_the_timespan_means(
-    start: Callable[..., Sandbox], clock: FakeClock, field: str
+def test_timespan_may_mean_the_start_or_the_end_of_calls(
+    start_talkdesk: Callable[..., TalkdeskAccount], field: str
 ) -> None:
-    sandbox = start(calls=200, days=40, now=NOW, timespan_field=field)
-    edge = NOW - 50 * DAY + 28 * DAY
-    over_the_edge = {
-        "start_at": text(edge - timedelta(minutes=5)),
-        "end_at": text(edge + timedelta(minutes=5)),
-    }
-    add_calls(sandbox, *days(5), **over_the_edge)
-    output = sync(config(sandbox), clock=clock)
-    assert set(written(output)) == set(sandbox.talkdesk.calls) - {EXAMPLE}
+    talkdesk = start_talkdesk(calls=200, days=40, now=NOW, timespan_field=field)
+    boundary = NOW - 50 * DAY + 28 * DAY
+    talkdesk.put_call(
+        "across the boundary of two windows",
+        start_at=timestamp(boundary - timedelta(minutes=5)),
+        end_at=timestamp(boundary + timedelta(minutes=5)),
+    )
+    output = talkdesk.sync(days=50)
+    assert set(output.ids) == set(talkdesk.server.calls) - {TALKDESK_EXAMPLE}
 
 
-# A job
+# Jobs
 
 
-def test_the_body_is_as_documented(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    sync(config(sandbox, days=1), clock=clock)
-    (request,) = created(sandbox)
+def test_job_is_created_as_documented(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.sync(days=1)
+    (request,) = talkdesk.created_jobs()
     assert request.body == {
         "name": "tap-voicecalls",
         "timezone": "UTC",
         "format": "json",
-        "timespan": {"from": text(NOW - DAY), "to": text(NOW - timedelta(minutes=2))},
+        "timespan": {"from": days_ago(1), "to": timestamp(NOW - timedelta(minutes=2))},
     }
 
 
@@ -175,289 +112,243 @@ def test_the_body_is_as_documented(start: Callable[..., Sandbox], clock: FakeClo
 @pytest.mark.parametrize("location", ["absolute", "relative"])
 @pytest.mark.parametrize("done", [303, 302, 300, 200])
 @pytest.mark.parametrize("direct", [False, True])
-def test_every_way_to_the_file_leads_to_it(
-    start: Callable[..., Sandbox],
-    clock: FakeClock,
+def test_file_is_found_through_any_redirects(
+    start_talkdesk: Callable[..., TalkdeskAccount],
     body: str,
     location: str,
     done: int,
     direct: bool,  # noqa: FBT001
 ) -> None:
-    sandbox = start(job_body=body, location=location, job_seconds=4)
-    sandbox.talkdesk.done_status = done
-    sandbox.talkdesk.file_direct = direct
-    ids = add_calls(sandbox, *days(3, 2))
-    assert written(sync(config(sandbox, days=10), clock=clock)) == ids
+    talkdesk = start_talkdesk(job_body=body, location=location, job_seconds=4)
+    talkdesk.server.done_status = done
+    talkdesk.server.file_direct = direct
+    ids = talkdesk.add_calls(days_ago=[3, 2])
+    assert talkdesk.sync(days=10).ids == ids
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_a_job_may_be_created_with_any_of_three_statuses(
-    start: Callable[..., Sandbox], clock: FakeClock, status: int
+def test_job_may_be_created_with_any_of_three_statuses(
+    talkdesk: TalkdeskAccount, status: int
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(3))
-    output = sync(config(sandbox, days=10), clock=clock)
-    job_id = next(iter(sandbox.talkdesk.jobs))
-    sandbox.faults.add(
-        Fault(JOBS, status=status, body={"job": {"id": job_id, "status": "CREATED"}})
-    )
-    output = sync(config(sandbox, days=10), clock=clock)
-    assert written(output) == ids
+    ids = talkdesk.add_calls(days_ago=[3])
+    talkdesk.sync(days=10)
+    job_id = next(iter(talkdesk.server.jobs))
+    body = {"job": {"id": job_id, "status": "CREATED"}}
+    talkdesk.add_faults(Fault.status(JOBS, status, body=body))
+    assert talkdesk.sync(days=10).ids == ids
 
 
-def test_it_is_polled_with_growing_pauses(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start(job_seconds=300)
-    sync(config(sandbox, days=10), clock=clock)
-    assert clock.slept[0] == 1
-    assert clock.slept == sorted(clock.slept)
-    assert max(clock.slept) == 30
+def test_poll_interval_grows(
+    start_talkdesk: Callable[..., TalkdeskAccount], clock: FakeClock
+) -> None:
+    start_talkdesk(job_seconds=300).sync(days=10)
+    assert clock.sleeps[0] == 1
+    assert clock.sleeps == sorted(clock.sleeps)
+    assert max(clock.sleeps) == 30
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "deleted", "FAILED"])
-def test_a_job_that_is_lost_is_tried_again_once(
-    start: Callable[..., Sandbox], clock: FakeClock, status: str
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(3))
-    sandbox.faults.add(Fault(JOBS, action="job", job_status=status))
-    output = sync(config(sandbox, days=10), clock=clock)
-    assert written(output) == ids
-    assert len(spans(sandbox)) == 2
+def test_failed_job_is_created_again(talkdesk: TalkdeskAccount, status: str) -> None:
+    ids = talkdesk.add_calls(days_ago=[3])
+    talkdesk.add_faults(Fault.job(JOBS, status=status))
+    assert talkdesk.sync(days=10).ids == ids
+    assert len(talkdesk.windows()) == 2
 
 
-def test_a_window_that_fails_again_is_cut_down_until_it_succeeds(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(27, 20, 14, 13.5, 7, 1))
-    sandbox.faults.add(
-        Fault(JOBS, action="job", times=None, job_filter=lambda start, end: end - start > 5 * DAY)
-    )
-    output = sync(config(sandbox, days=28), clock=clock)
+def test_window_that_fails_twice_is_halved(talkdesk: TalkdeskAccount) -> None:
+    ids = talkdesk.add_calls(days_ago=[27, 20, 14, 13.5, 7, 1])
+    talkdesk.add_faults(Fault.job(JOBS, times=None, when=lambda start, end: end - start > 5 * DAY))
+    output = talkdesk.sync(days=28)
     assert output.failures == {}
-    assert written(output) == ids
+    assert output.ids == ids
 
 
-def test_a_day_that_can_not_be_reported_is_an_error_and_what_was_before_it_is_kept(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    before = add_calls(sandbox, *days(27, 20, 14.5))
-    add_calls(sandbox, *days(13.5, 7, 1))
+def test_failing_day_is_an_error_and_earlier_days_are_kept(talkdesk: TalkdeskAccount) -> None:
+    before = talkdesk.add_calls(days_ago=[27, 20, 14.5])
+    talkdesk.add_calls(days_ago=[13.5, 7, 1])
     bad = NOW - 13.5 * DAY
-    sandbox.faults.add(
-        Fault(JOBS, action="job", times=None, job_filter=lambda start, end: start <= bad < end)
-    )
-    output = sync(config(sandbox, days=28), clock=clock)
-    assert written(output) == before
-    assert output.bookmark("talkdesk_calls") == text(NOW - 14 * DAY)
-    window = f"{text(NOW - 14 * DAY)} to {text(NOW - 13 * DAY)}"
-    assert window in said(output)
-    assert "failed" in said(output)
-    assert any(job_id in said(output) for job_id in sandbox.talkdesk.jobs)
+    talkdesk.add_faults(Fault.job(JOBS, times=None, when=lambda start, end: start <= bad < end))
+    output = talkdesk.sync(days=28)
+    assert output.ids == before
+    assert output.bookmark == days_ago(14)
+    assert f"{days_ago(14)} to {days_ago(13)}" in output.failure
+    assert "failed" in output.failure
+    assert any(job_id in output.failure for job_id in talkdesk.server.jobs)
 
 
-def test_a_job_that_never_ends_is_given_up_at_its_deadline(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_stuck_job_is_replaced_after_the_timeout(
+    talkdesk: TalkdeskAccount, clock: FakeClock
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(JOBS, action="job", job_status="stuck"))
-    output = sync(config(sandbox, days=1, talkdesk_job_timeout_seconds=120), clock=clock)
-    assert written(output) == ids
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.job(JOBS, status="stuck"))
+    assert talkdesk.sync(talkdesk_job_timeout_seconds=120).ids == ids
     assert timedelta(seconds=120) <= clock.now() - NOW < timedelta(seconds=180)
 
 
-def test_an_unknown_status_is_logged_and_waited_out(
-    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
+def test_unknown_job_status_is_a_warning_and_polled_on(
+    talkdesk: TalkdeskAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(
-        Fault(STATUS, times=3, status=200, body={"job": {"id": "x", "status": "pondering"}})
-    )
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    body = {"job": {"id": "x", "status": "pondering"}}
+    talkdesk.add_faults(Fault.status(JOB_STATUS, 200, body=body, times=3))
     with caplog.at_level(logging.WARNING):
-        output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
+        output = talkdesk.sync()
+    assert output.ids == ids
     assert sum("'pondering'" in line for line in caplog.messages) == 1
 
 
 @pytest.mark.parametrize("status", ["failed", "FAILED", "Canceled"])
-def test_a_status_is_compared_without_case(
-    start: Callable[..., Sandbox], clock: FakeClock, status: str
+def test_job_status_is_case_insensitive(talkdesk: TalkdeskAccount, status: str) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(JOB_STATUS, 200, body={"job": {"id": "x", "status": status}}))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 2
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, ""), (404, "404 Not Found")])
+def test_job_that_is_not_found_yet_is_polled_again(
+    talkdesk: TalkdeskAccount, status: int, body: str
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STATUS, status=200, body={"job": {"id": "x", "status": status}}))
-    assert written(sync(config(sandbox, days=1), clock=clock)) == ids
-    assert len(spans(sandbox)) == 2
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(JOB_STATUS, status, body=body, times=3))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 1
 
 
-@pytest.mark.parametrize("status", [204, 404])
-def test_a_job_that_is_not_known_yet_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: FakeClock, status: int
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(
-        Fault(STATUS, times=3, status=status, body="" if status == 204 else "404 Not Found")
-    )
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
-    assert len(spans(sandbox)) == 1
+def test_job_that_stays_not_found_is_created_again(talkdesk: TalkdeskAccount) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(JOB_STATUS, 404, body="404 Not Found", times=9))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 2
 
 
-def test_a_job_that_stays_unknown_gets_a_new_one(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STATUS, times=9, status=404, body="404 Not Found"))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
-    assert len(spans(sandbox)) == 2
+# Concurrent jobs
 
 
-def test_a_file_that_is_not_there_yet_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start(job_seconds=200)
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(FILE, times=2, status=404, body="404 Not Found"))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
-    assert len(spans(sandbox)) == 1
-
-
-# Side by side
-
-
-def test_windows_are_under_way_at_once_and_written_in_order() -> None:
-    # Jobs take real time here, the earlier windows more of it than the later ones.
+def test_windows_run_concurrently_and_are_written_in_order() -> None:
+    # Jobs take real time here, those of earlier windows more than those of later ones.
     began = datetime.now(timezone.utc) - timedelta(days=40)
 
-    def slower_earlier(start: datetime, end: datetime) -> float:  # noqa: ARG001
+    def earlier_is_slower(start: datetime, end: datetime) -> float:  # noqa: ARG001
         return 1.5 if start - began < 11 * DAY else 0.5
 
-    with Sandbox(calls=100, days=39, job_seconds=slower_earlier) as sandbox:
-        settings = config(sandbox, start_date=text(began), talkdesk_window_days=10)
-        output = sync(settings, clock=Clock())
+    with Sandbox(calls=100, days=39, job_seconds=earlier_is_slower) as sandbox:
+        config = TalkdeskAccount(sandbox, FakeClock()).config(
+            start_date=timestamp(began), talkdesk_window_days=10
+        )
+        output = sync(config, clock=Clock())
         requests = [(request.method, request.vendor) for request in sandbox.requests]
     ends = [record["end_at"] for record in output.records("talkdesk_calls")]
     assert len(ends) == 100
     assert ends == sorted(ends)
-    # All four jobs are there before the first file is.
+    # All four jobs are created before the first file is downloaded.
     assert (
         requests.index(("GET", "files"))
         > [index for index, request in enumerate(requests) if request == ("POST", "talkdesk")][3]
     )
 
 
-def test_no_more_jobs_than_is_set_are_under_way(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_concurrent_jobs_stay_within_the_setting(
+    start_talkdesk: Callable[..., TalkdeskAccount],
 ) -> None:
-    sandbox = start(job_quota=2, job_seconds=20)
-    ids = add_calls(sandbox, *days(*range(49, 0, -1)))
-    output = sync(config(sandbox, talkdesk_window_days=5, talkdesk_concurrent_jobs=2), clock=clock)
-    assert written(output) == ids
-    assert {request.status for request in created(sandbox)} == {202}
+    talkdesk = start_talkdesk(job_quota=2, job_seconds=20)
+    ids = talkdesk.add_calls(days_ago=range(49, 0, -1))
+    output = talkdesk.sync(days=50, talkdesk_window_days=5, talkdesk_concurrent_jobs=2)
+    assert output.ids == ids
+    assert {request.status for request in talkdesk.created_jobs()} == {202}
 
 
-def test_a_quota_that_others_use_up_is_waited_out(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
+def test_job_quota_used_up_by_others_is_waited_out(talkdesk: TalkdeskAccount) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
     body = {"code": "0490029", "description": "Too many simultaneous reports."}
-    sandbox.faults.add(Fault(JOBS, status=429, body=body, times=15))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
+    talkdesk.add_faults(Fault.status(JOBS, 429, body=body, times=15))
+    assert talkdesk.sync().ids == ids
 
 
-def test_a_failure_ends_the_windows_that_are_under_way(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sandbox.faults.add(Fault(JOBS, status=400, body={"code": 1400, "message": "no"}, times=None))
-    output = sync(config(sandbox, days=500, talkdesk_window_days=1), clock=clock)
-    assert "1400, no" in said(output)
-    assert len(created(sandbox)) <= 4
+def test_failure_stops_the_other_windows(talkdesk: TalkdeskAccount) -> None:
+    body = {"code": 1400, "message": "no"}
+    talkdesk.add_faults(Fault.status(JOBS, 400, body=body, times=None))
+    output = talkdesk.sync(days=500, talkdesk_window_days=1)
+    assert "1400, no" in output.failure
+    assert len(talkdesk.created_jobs()) <= 4
 
 
-def test_state_comes_after_each_window(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    add_calls(sandbox, *days(49, 41, 31, 21, 11, 1))
-    output = sync(config(sandbox, talkdesk_window_days=10), clock=clock)
-    marks = [
-        state["bookmarks"]["talkdesk_calls"]["replication_key_value"] for state in output.states
-    ]
-    assert list(dict.fromkeys(marks)) == [
-        *(text(NOW - age) for age in days(40, 30, 20, 10)),
-        text(NOW - 2 * DAY),
-    ]
+def test_state_follows_each_window(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.add_calls(days_ago=[49, 41, 31, 21, 11, 1])
+    output = talkdesk.sync(days=50, talkdesk_window_days=10)
+    expected = [days_ago(days) for days in (40, 30, 20, 10, 2)]
+    assert list(dict.fromkeys(output.bookmarks)) == expected
 
 
-# The file
+# Files
 
 
-def test_the_file_store_never_gets_the_token(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start(calls=20)
-    output = sync(config(sandbox), clock=clock)
+def test_file_store_receives_no_token(start_talkdesk: Callable[..., TalkdeskAccount]) -> None:
+    talkdesk = start_talkdesk(calls=20)
+    output = talkdesk.sync(days=50)
     assert output.failures == {}
-    stored = [request for request in sandbox.requests if request.vendor == "files"]
-    assert stored
-    assert all("Authorization" not in request.headers for request in stored)
+    downloads = [request for request in talkdesk.requests if request.vendor == "files"]
+    assert downloads
+    assert all("Authorization" not in request.headers for request in downloads)
+
+
+def test_netrc_is_not_sent_to_the_file_store(
+    start_talkdesk: Callable[..., TalkdeskAccount], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(netrc))
+    talkdesk = start_talkdesk(calls=20)
+    assert talkdesk.sync(days=50).failures == {}
+    downloads = [request for request in talkdesk.requests if request.vendor == "files"]
+    assert downloads
+    assert all("Authorization" not in request.headers for request in downloads)
+
+
+def test_file_that_is_not_ready_is_requested_again(
+    start_talkdesk: Callable[..., TalkdeskAccount],
+) -> None:
+    talkdesk = start_talkdesk(job_seconds=200)
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(FILE, 404, body="404 Not Found", times=2))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 410])
-def test_an_expired_url_of_the_file_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: FakeClock, status: int
+def test_expired_presigned_url_is_renewed(talkdesk: TalkdeskAccount, status: int) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(PRESIGNED, status, body="<Error>expired</Error>", times=2))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 1
+
+
+def test_missing_file_gets_a_new_job(talkdesk: TalkdeskAccount) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(PRESIGNED, 404, times=4))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.truncate, Fault.not_json, Fault.reset])
+def test_broken_file_is_downloaded_again(
+    talkdesk: TalkdeskAccount, fault: Callable[[str], Fault]
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STORED, status=status, body="<Error>expired</Error>", times=2))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
-    assert len(spans(sandbox)) == 1
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(fault(PRESIGNED))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 1
 
 
-def test_a_file_that_is_gone_gets_a_new_job(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STORED, status=404, times=4))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
-    assert len(spans(sandbox)) == 2
-
-
-@pytest.mark.parametrize("action", ["cut", "not_json", "reset"])
-def test_a_broken_file_is_fetched_again(
-    start: Callable[..., Sandbox], clock: FakeClock, action: str
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(STORED, action=action))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert written(output) == ids
-    assert len(spans(sandbox)) == 1
-
-
-def test_a_file_that_stays_broken_is_an_error(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sandbox.faults.add(Fault(STORED, action="not_json", times=None))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert "not the JSON" in said(output)
-    assert output.bookmark("talkdesk_calls") is None
+def test_file_that_stays_broken_is_an_error(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.add_faults(Fault.not_json(PRESIGNED, times=None))
+    output = talkdesk.sync(days=50)
+    assert "not the JSON" in output.failure
+    assert output.bookmark is None
 
 
 @pytest.mark.parametrize(
-    ("edit", "words"),
+    ("edit", "message"),
     [
         (lambda body: body | {"total": body["total"] + 1}, "2 rows and says that it should be 3"),
         (lambda body: body | {"total": body["total"] - 1}, "2 rows and says that it should be 1"),
@@ -472,218 +363,132 @@ def test_a_file_that_stays_broken_is_an_error(
         ),
         (lambda body: body | {"entries": ["text", *body["entries"][1:]]}, "no object"),
     ],
-    ids=["fewer", "more", "null", "missing", "explore_calls", "no object"],
+    ids=["too few", "too many", "null", "missing", "explore_calls", "not an object"],
 )
-def test_a_report_that_is_not_whole_is_an_error_and_the_bookmark_stays(
-    start: Callable[..., Sandbox],
-    clock: FakeClock,
-    edit: Callable[[Any], Any],
-    words: str,
+def test_incomplete_report_is_an_error(
+    talkdesk: TalkdeskAccount, edit: Callable[[Any], Any], message: str
 ) -> None:
-    sandbox = start()
-    add_calls(sandbox, *days(0.5, 0.3))
-    sandbox.faults.add(Fault(STORED, action="edit", edit=edit, times=None))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert words in said(output)
-    assert output.bookmark("talkdesk_calls") is None
+    talkdesk.add_calls(days_ago=[0.5, 0.3])
+    talkdesk.add_faults(Fault.edit(PRESIGNED, edit, times=None))
+    output = talkdesk.sync()
+    assert message in output.failure
+    assert output.bookmark is None
 
 
-def test_a_disk_without_room_for_the_file_is_an_error(
-    start: Callable[..., Sandbox], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox = start()
+def test_full_disk_is_an_error(talkdesk: TalkdeskAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("the machine has no /dev/full")
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full.open("wb"))
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert "No space left on device. Set TMPDIR" in said(output)
+    assert "No space left on device. Set TMPDIR" in talkdesk.sync().failure
 
 
-def test_an_empty_report_is_a_good_window(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    output = sync(config(sandbox, days=40), clock=clock)
+def test_empty_report_moves_the_bookmark(talkdesk: TalkdeskAccount) -> None:
+    output = talkdesk.sync(days=40)
     assert output.failures == {}
-    assert output.bookmark("talkdesk_calls") == text(NOW - 2 * DAY)
+    assert output.bookmark == days_ago(2)
 
 
-def test_rows_without_end_at_are_written_and_told_in_one_warning(
-    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
+def test_rows_without_end_at_are_written_with_one_warning(
+    talkdesk: TalkdeskAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(30, 20, 10))
+    ids = talkdesk.add_calls(days_ago=[30, 20, 10])
 
-    def without_end(body: Any) -> Any:
+    def clear(body: Any) -> Any:
         return body | {"entries": [row | {"end_at": None} for row in body["entries"]]}
 
-    sandbox.faults.add(Fault(STORED, action="edit", edit=without_end, times=None))
+    talkdesk.add_faults(Fault.edit(PRESIGNED, clear, times=None))
     with caplog.at_level(logging.WARNING):
-        output = sync(config(sandbox), clock=clock)
-    assert written(output) == ids
+        output = talkdesk.sync(days=50)
+    assert output.ids == ids
     assert [line for line in caplog.messages if "no end_at" in line] == [
         "talkdesk_calls: 3 rows have no end_at; they are written all the same."
     ]
 
 
-# Late changes
+# Lookback: Talkdesk has no `updated_at`
 
 
-def test_a_score_given_the_next_day_is_in_the_next_run(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_score_given_the_next_day_is_in_the_next_run(
+    talkdesk: TalkdeskAccount, clock: FakeClock
 ) -> None:
-    sandbox = start()
-    (call_id,) = add_calls(sandbox, timedelta(hours=3))
-    first = sync(config(sandbox), clock=clock)
-    assert first.latest("talkdesk_calls")[call_id]["csat_score"] is None
-    clock.travel(hours=23)
-    scored = {"csat_score": 5, "csat_survey_time": text(clock.now())}
-    sandbox.talkdesk.put_call(sandbox.talkdesk.calls[call_id] | scored)
-    second = sync(config(sandbox), clock=clock, state=first.state)
-    assert second.latest("talkdesk_calls")[call_id]["csat_score"] == 5
+    (call_id,) = talkdesk.add_calls(hours_ago=[3])
+    first = talkdesk.sync(days=50)
+    assert first.latest[call_id]["csat_score"] is None
+    clock.advance(hours=23)
+    talkdesk.put_call(call_id, csat_score=5, csat_survey_time=timestamp(clock.now()))
+    second = talkdesk.sync(days=50, state=first.state)
+    assert second.latest[call_id]["csat_score"] == 5
 
 
-def test_an_account_that_was_read_an_hour_ago_costs_at_most_two_jobs(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_sync_an_hour_later_creates_at_most_two_jobs(
+    start_talkdesk: Callable[..., TalkdeskAccount], clock: FakeClock
 ) -> None:
-    sandbox = start(calls=50)
-    first = sync(config(sandbox), clock=clock)
-    sandbox.forget_requests()
-    clock.travel(hours=1)
-    sync(config(sandbox), clock=clock, state=first.state)
-    assert 1 <= len(created(sandbox)) <= 2
+    talkdesk = start_talkdesk(calls=50)
+    first = talkdesk.sync(days=50)
+    talkdesk.sandbox.forget_requests()
+    clock.advance(hours=1)
+    talkdesk.sync(days=50, state=first.state)
+    assert 1 <= len(talkdesk.created_jobs()) <= 2
 
 
-def test_the_lookback_does_not_move_the_bookmark_back(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    state = bookmarks(talkdesk_calls=text(NOW - timedelta(hours=1)))
-    output = sync(config(sandbox), clock=clock, state=state)
-    assert output.bookmark("talkdesk_calls") == text(NOW - timedelta(hours=1))
+def test_lookback_does_not_move_the_bookmark_back(talkdesk: TalkdeskAccount) -> None:
+    an_hour_ago = timestamp(NOW - timedelta(hours=1))
+    output = talkdesk.sync(days=50, state=bookmarks(talkdesk_calls=an_hour_ago))
+    assert output.bookmark == an_hour_ago
 
 
 # Credentials
 
 
-def test_one_token_serves_all_windows(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    sync(config(sandbox, talkdesk_window_days=5), clock=clock)
-    assert sum(request.vendor == "talkdesk-id" for request in sandbox.requests) == 1
-
-
-def test_a_token_is_made_anew_before_it_ends(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start(job_seconds=200)
-    output = sync(config(sandbox, talkdesk_window_days=5, talkdesk_concurrent_jobs=1), clock=clock)
-    assert output.failures == {}
-    assert sum(request.vendor == "talkdesk-id" for request in sandbox.requests) >= 3
-    assert not {request.status for request in sandbox.requests} & {401, 403}
+def test_all_windows_share_a_token(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.sync(days=50, talkdesk_window_days=5)
+    assert len(talkdesk.token_requests()) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_token_is_made_anew_once(
-    start: Callable[..., Sandbox], clock: FakeClock, status: int
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    sandbox.faults.add(Fault(JOBS, status=status))
-    assert written(sync(config(sandbox, days=1), clock=clock)) == ids
-
-    sandbox.faults.add(Fault(JOBS, status=status, times=None, body="Unauthorized"))
-    sandbox.forget_requests()
-    output = sync(config(sandbox, days=1), clock=clock)
-    assert len(created(sandbox)) == 2
-    for hint in ("talkdesk_region is 'us'", "data-reports:read", "data-reports:write"):
-        assert hint in said(output)
+def test_rejected_token_is_refreshed(talkdesk: TalkdeskAccount, status: int) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(JOBS, status))
+    assert talkdesk.sync().ids == ids
 
 
-def test_a_scope_that_is_missing_is_named(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    sandbox.talkdesk.granted_scope = "data-reports:write other:read"
-    output = sync(config(sandbox), clock=clock)
-    assert "lacks the scope data-reports:read:" in said(output)
-    assert created(sandbox) == []
+def test_missing_scope_is_named(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.server.granted_scope = "data-reports:write other:read"
+    output = talkdesk.sync(days=50)
+    assert "lacks the scope data-reports:read:" in output.failure
+    assert talkdesk.created_jobs() == []
 
 
 @pytest.mark.parametrize("form", ["private_key", "private_key_pem", "one line"])
-def test_a_signed_jwt_takes_the_place_of_the_secret(
-    start: Callable[..., Sandbox], clock: FakeClock, form: str
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *days(0.5))
-    key = getattr(sandbox.talkdesk, form.replace("one line", "private_key_pem"))
+def test_signed_jwt_replaces_the_client_secret(talkdesk: TalkdeskAccount, form: str) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    key = getattr(talkdesk.server, form.replace("one line", "private_key_pem"))
     if form == "one line":
         key = key.replace("\n", "\\n")
-    settings = config(
-        sandbox, days=1, talkdesk_key_id=sandbox.talkdesk.key_id, talkdesk_private_key=key
-    )
-    del settings["talkdesk_client_secret"]
-    assert written(sync(settings, clock=clock)) == ids
-    (token,) = [request for request in sandbox.requests if request.vendor == "talkdesk-id"]
-    assert "Authorization" not in token.headers
+    config = talkdesk.config(talkdesk_key_id=talkdesk.server.key_id, talkdesk_private_key=key)
+    del config["talkdesk_client_secret"]
+    assert talkdesk.sync_config(config).ids == ids
+    (request,) = talkdesk.token_requests()
+    assert "Authorization" not in request.headers
 
 
-def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    output = sync(config(sandbox, talkdesk_client_secret="wrong"), clock=clock)
-    assert "Client authentication failed." in said(output)
-    assert "talkdesk_client_secret" in said(output)
+def test_error_includes_the_id_for_support(talkdesk: TalkdeskAccount) -> None:
+    talkdesk.add_faults(Fault.status(JOBS, 400, headers={"platform-tid": "tid-42"}))
+    assert "tid-42" in talkdesk.sync(days=50).failure
 
 
-# Errors
+# Progress
 
 
-def test_a_refusal_shows_the_apis_own_words_and_the_id_for_support(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_progress_logs_the_windows(
+    start_talkdesk: Callable[..., TalkdeskAccount], caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox = start()
-    body = {
-        "code": 1400,
-        "message": "input parameters validation failed",
-        "description": "Not valid.",
-        "fields": [{"name": "timespan[from]", "description": "is too long ago"}],
-    }
-    sandbox.faults.add(Fault(JOBS, status=400, body=body, headers={"platform-tid": "tid-42"}))
-    output = sync(config(sandbox), clock=clock)
-    for words in (
-        "1400",
-        "validation failed",
-        "Not valid.",
-        "timespan[from]",
-        "too long ago",
-        "tid-42",
-    ):
-        assert words in said(output)
-
-
-def test_presigned_urls_and_tokens_are_in_no_log(
-    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox = start(calls=20)
-    sandbox.faults.add(
-        Fault(STORED, action="reset"),
-        Fault(STORED, status=403, times=2),
-        Fault(
-            JOBS, status=400, after=1, body="see https://files.example/x?X-Amz-Signature=abc now"
-        ),
-    )
-    with caplog.at_level(logging.DEBUG):
-        output = sync(config(sandbox), clock=clock)
-    everything = caplog.text + str(output.messages) + str(output.failures)
-    assert "https://files.example/x?*** now" in everything
-    for secret in ("X-Amz", sandbox.talkdesk.client_secret, *sandbox.talkdesk.tokens.issued):
-        assert secret not in everything
-
-
-def test_progress_is_told_in_words(
-    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox = start(calls=50, days=40, job_seconds=10)
+    talkdesk = start_talkdesk(calls=50, days=40, job_seconds=10)
     with caplog.at_level(logging.INFO):
-        sync(config(sandbox, talkdesk_window_days=10), clock=clock)
-    told = [line for line in caplog.messages if "rows, read up to" in line]
-    assert "of 5 windows done" in told[0]
-    assert "under way" in told[0]
-    assert "50 rows" in told[-1]
-    assert "5 of 5 windows done" in told[-1]
+        talkdesk.sync(days=50, talkdesk_window_days=10)
+    progress = [line for line in caplog.messages if "rows, read up to" in line]
+    assert "of 5 windows done" in progress[0]
+    assert "under way" in progress[0]
+    assert "50 rows" in progress[-1]
+    assert "5 of 5 windows done" in progress[-1]

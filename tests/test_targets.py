@@ -25,7 +25,7 @@ from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls import schemas
 from tap_voicecalls.sync.conform import ANY_JSON, EXTRA_FIELDS
-from tests.harness import KEYS, text
+from tests.harness import KEYS, timestamp
 from tests.targets import TARGETS, load
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ def pipeline(
 
 def recent_config(sandbox: Sandbox) -> dict[str, Any]:
     """Return a config that skips the documented examples and the years after them."""
-    start = text(datetime.now(timezone.utc) - timedelta(days=25))
+    start = timestamp(datetime.now(timezone.utc) - timedelta(days=25))
     return sandbox.config | {"start_date": start, "zendesk_requests_per_minute": 1000}
 
 
@@ -336,7 +336,7 @@ def requested_start(sandbox: Sandbox) -> dict[str, datetime]:
 
 def put_awkward_calls(sandbox: Sandbox) -> None:
     """Add calls and legs with values that targets easily corrupt."""
-    at = text(datetime.now(timezone.utc) - timedelta(days=3))
+    at = timestamp(datetime.now(timezone.utc) - timedelta(days=3))
     ((talkdesk_call,), (zendesk_call,), (leg, *_)) = map(example, KEYS)
     for number, awkward in enumerate(AWKWARD_STRINGS):
         sandbox.talkdesk.put_call(

@@ -1,4 +1,7 @@
-"""Zendesk's incremental exports end, lose nothing and keep to their quota."""
+"""Zendesk's incremental exports: where they end, what they repeat, and the request budget.
+
+What both vendors' APIs share, such as retries and tokens, is in `test_http.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,771 +11,438 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import Fault, Sandbox
-from sandbox.zendesk import PATH
-from tap_voicecalls.http import client as http
-from tests.harness import NOW, FakeClock, bookmarks, sync, text
+from sandbox import Fault
+from tests.harness import NOW, FakeClock, bookmarks, timestamp
+from tests.vendors import CALLS, LEGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.history import Row
-    from sandbox.web import Request
-
-CALLS = f"{PATH}/calls"
-LEGS = f"{PATH}/legs"
+    from tests.vendors import ZendeskAccount
 
 
-@pytest.fixture
-def start(start_sandbox: Callable[..., Sandbox]) -> Callable[..., Sandbox]:
-    """Starts an account that is empty but for the examples, unless it is said otherwise."""
-
-    def start_empty(**options: Any) -> Sandbox:
-        return start_sandbox(**{"calls": 0, "page_size": 10} | options)
-
-    return start_empty
+def hours_ago(hours: float) -> str:
+    """Return the timestamp of so many hours before now."""
+    return timestamp(NOW - timedelta(hours=hours))
 
 
-def config(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
-    """The settings of Zendesk alone, from 2026 on."""
-    own = {name: value for name, value in sandbox.config.items() if "talkdesk" not in name}
-    return own | {"start_date": "2026-01-01T00:00:00Z"} | settings
+# The end of an export
 
 
-def add_calls(sandbox: Sandbox, *ages: timedelta, **fields: Any) -> list[int]:
-    """Adds a call for each age, last changed so long before now; gives their ids."""
-    template = sandbox.zendesk.calls[10217]
-    ids = range(len(sandbox.zendesk.calls) + 1, len(sandbox.zendesk.calls) + 1 + len(ages))
-    for call_id, age in zip(ids, ages, strict=True):
-        sandbox.zendesk.put_call(
-            template | {"id": call_id, "updated_at": text(NOW - age)} | fields,
-        )
-    return list(ids)
+def test_repeated_last_page_ends_the_export(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(45, 20, -1))
+    output = zendesk.sync(all_streams=True)
+    assert output.ids == ids
+    # Three pages, and the last second once more to see that nothing follows.
+    assert len(zendesk.export_requests()) == 4
 
 
-def exports(sandbox: Sandbox, path: str = CALLS) -> list[Request]:
-    return [request for request in sandbox.requests if request.path == path]
-
-
-def hours(*numbers: float) -> list[timedelta]:
-    return [timedelta(hours=number) for number in numbers]
-
-
-def written(output: Any, stream: str = "zendesk_calls") -> list[int]:
-    return [record["id"] for record in output.records(stream)]
-
-
-# The end
-
-
-def test_it_ends_although_the_last_page_repeats_for_ever(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(45, 20, -1)))
-    output = sync(config(sandbox), clock=clock)
-    assert written(output) == ids
-    # Three pages, and the last second again to see that there is no more.
-    assert len(exports(sandbox)) == 4
-
-
-def test_it_ends_where_several_legs_share_the_last_second(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    leg = sandbox.zendesk.legs[10402]
-    for leg_id in range(1, 5):
-        sandbox.zendesk.put_leg(leg | {"id": leg_id, "updated_at": text(NOW - timedelta(hours=1))})
-    output = sync(config(sandbox), clock=clock, only="zendesk_legs")
-    assert written(output, "zendesk_legs") == [1, 2, 3, 4]
-    assert len(exports(sandbox, LEGS)) <= 3
+def test_export_ends_with_several_legs_in_the_last_second(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_legs(hours_ago=[1, 1, 1, 1])
+    output = zendesk.sync("zendesk_legs")
+    assert output.ids == ids
+    assert len(zendesk.export_requests(LEGS)) <= 3
 
 
 @pytest.mark.parametrize("next_page", [None, "same"])
-def test_an_empty_account_is_an_empty_success(
-    start: Callable[..., Sandbox], clock: FakeClock, next_page: str | None
-) -> None:
-    sandbox = start()
-    sandbox.zendesk.empty_next_page = next_page
-    output = sync(config(sandbox), clock=clock)
+def test_empty_account_is_an_empty_success(zendesk: ZendeskAccount, next_page: str | None) -> None:
+    zendesk.server.empty_next_page = next_page
+    output = zendesk.sync(all_streams=True)
     assert output.failures == {}
-    assert written(output) == []
-    assert output.bookmark("zendesk_calls") is None
-    assert len(exports(sandbox)) == 1
+    assert output.ids == []
+    assert output.bookmark is None
+    assert len(zendesk.export_requests()) == 1
 
 
-def test_it_ends_on_an_account_that_never_goes_quiet(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(2, 1))
+def test_export_of_a_busy_account_ends(zendesk: ZendeskAccount, clock: FakeClock) -> None:
+    zendesk.add_calls(hours_ago=[2, 1])
 
-    def another_call(body: Any) -> Any:
-        if len(exports(sandbox)) > 20:  # it would go on for ever, but a test should not
-            return body
-        clock.travel(seconds=7)
-        sandbox.zendesk.put_call(
-            sandbox.zendesk.calls[10217]
-            | {"id": 10_000 + len(sandbox.requests), "updated_at": text(clock.now())}
-        )
+    def add_another_call(body: Any) -> Any:
+        if len(zendesk.export_requests()) <= 20:  # a limit, so that a broken tap fails the test
+            clock.advance(seconds=7)
+            zendesk.put_call(10_000 + len(zendesk.requests), updated_at=timestamp(clock.now()))
         return body
 
-    sandbox.faults.add(Fault(CALLS, times=None, action="edit", edit=another_call))
-    output = sync(config(sandbox), clock=clock)
+    zendesk.add_faults(Fault.edit(CALLS, add_another_call, times=None))
+    output = zendesk.sync(all_streams=True)
     assert output.failures == {}
-    assert len(exports(sandbox)) <= 4
+    assert len(zendesk.export_requests()) <= 4
 
 
-def test_a_start_that_zendesk_calls_too_recent_means_caught_up(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
+def test_start_time_too_recent_means_caught_up(zendesk: ZendeskAccount) -> None:
     body = {"error": "StartTimeTooRecent", "description": "Too recent start_time."}
-    sandbox.faults.add(Fault(CALLS, status=400, body=body))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.failures == {}
+    zendesk.add_faults(Fault.status(CALLS, 400, body=body))
+    assert zendesk.sync().failures == {}
 
 
-def test_it_never_asks_for_the_last_minute(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    state = bookmarks(zendesk_calls=text(NOW - timedelta(seconds=5)))
-    sync(config(sandbox), clock=clock, state=state, only="zendesk_calls")
-    assert int(exports(sandbox)[0].query["start_time"]) == (NOW - timedelta(minutes=1)).timestamp()
+def test_last_minute_is_never_requested(zendesk: ZendeskAccount) -> None:
+    five_seconds_ago = timestamp(NOW - timedelta(seconds=5))
+    zendesk.sync(state=bookmarks(zendesk_calls=five_seconds_ago))
+    start_time = int(zendesk.export_requests()[0].query["start_time"])
+    assert start_time == (NOW - timedelta(minutes=1)).timestamp()
 
 
-def test_end_date_is_left_out_and_bounds_the_bookmark(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(50, 0, -1)))
-    end = NOW - timedelta(hours=26)
-    output = sync(config(sandbox, end_date=text(end)), clock=clock, only="zendesk_calls")
-    assert written(output) == ids[:24]
-    assert output.bookmark("zendesk_calls") == text(end)
-    assert len(exports(sandbox)) == 3
+def test_end_date_is_exclusive_and_limits_the_bookmark(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(50, 0, -1))
+    output = zendesk.sync(end_date=hours_ago(26))
+    assert output.ids == ids[:24]
+    assert output.bookmark == hours_ago(26)
+    assert len(zendesk.export_requests()) == 3
 
 
 # Pages
 
 
-def test_the_right_paths_are_asked(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    sync(config(sandbox), clock=clock)
-    asked = [request.path for request in sandbox.requests if request.method == "GET"]
-    assert asked == [CALLS, LEGS]
+def test_calls_and_legs_are_requested(zendesk: ZendeskAccount) -> None:
+    zendesk.sync(all_streams=True)
+    paths = [request.path for request in zendesk.requests if request.method == "GET"]
+    assert paths == [CALLS, LEGS]
 
 
-def test_next_page_is_followed_as_it_is(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    sandbox.zendesk.next_page_extra = {"cursor": "opaque/ä=="}
-    ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert written(output) == ids
-    assert all(request.query["cursor"] == "opaque/ä==" for request in exports(sandbox)[1:])
+def test_next_page_is_followed_verbatim(zendesk: ZendeskAccount) -> None:
+    zendesk.server.next_page_extra = {"cursor": "opaque/ä=="}
+    ids = zendesk.add_calls(hours_ago=range(25, 0, -1))
+    assert zendesk.sync().ids == ids
+    following = zendesk.export_requests()[1:]
+    assert all(request.query["cursor"] == "opaque/ä==" for request in following)
 
 
-def test_next_page_on_another_host_gets_no_credentials(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_next_page_on_another_host_is_not_requested(
+    zendesk: ZendeskAccount, start_zendesk: Callable[..., ZendeskAccount]
 ) -> None:
-    sandbox, stranger = start(), start()
-    ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
-    sandbox.faults.add(
-        Fault(
-            CALLS,
-            times=None,
-            action="edit",
-            edit=lambda body: (
-                body
-                | {
-                    "next_page": body["next_page"].replace(
-                        sandbox.zendesk.url, stranger.zendesk.url
-                    )
-                }
-            ),
-        )
-    )
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert written(output) == ids
-    assert stranger.requests == []
+    other = start_zendesk()
+    ids = zendesk.add_calls(hours_ago=range(25, 0, -1))
+
+    def point_to_other(body: Any) -> Any:
+        next_page = body["next_page"].replace(zendesk.url, other.url)
+        return body | {"next_page": next_page}
+
+    zendesk.add_faults(Fault.edit(CALLS, point_to_other, times=None))
+    assert zendesk.sync().ids == ids
+    assert other.requests == []
 
 
-def test_a_missing_next_page_is_rebuilt_from_end_time(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
-    edit = lambda body: body | {"next_page": None}  # noqa: E731
-    sandbox.faults.add(Fault(CALLS, times=None, action="edit", edit=edit))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert written(output) == ids
+def test_missing_next_page_is_replaced_by_end_time(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(25, 0, -1))
+    remove = lambda body: body | {"next_page": None}  # noqa: E731
+    zendesk.add_faults(Fault.edit(CALLS, remove, times=None))
+    assert zendesk.sync().ids == ids
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 7, 24, 25, 26, 1000])
-def test_no_rule_depends_on_the_page_size(
-    start: Callable[..., Sandbox], clock: FakeClock, page_size: int
-) -> None:
-    sandbox = start(page_size=page_size, zendesk_requests_per_minute=None)
-    ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
-    settings = config(sandbox, zendesk_requests_per_minute=10_000)
-    output = sync(settings, clock=clock, only="zendesk_calls")
+def test_any_page_size_works(start_zendesk: Callable[..., ZendeskAccount], page_size: int) -> None:
+    zendesk = start_zendesk(page_size=page_size, zendesk_requests_per_minute=None)
+    ids = zendesk.add_calls(hours_ago=range(25, 0, -1))
+    output = zendesk.sync(zendesk_requests_per_minute=10_000)
     if page_size == 1:
-        # A page of one row can't pass any second, and nothing tells whether a second is complete.
-        assert "more calls in the one second" in output.failures["zendesk_calls"]
+        # No page of one row gets past a second, and nothing shows that the second is complete.
+        assert "more calls in the one second" in output.failure
         return
     assert output.failures == {}
-    assert written(output) == ids
+    assert output.ids == ids
 
 
-@pytest.mark.parametrize("again", ["", "cursor=new"])
-def test_a_circle_of_pages_is_an_error(
-    start: Callable[..., Sandbox], clock: FakeClock, again: str
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(*range(45, 0, -1)))
+@pytest.mark.parametrize("extra", ["", "cursor=new"])
+def test_pagination_loop_is_an_error(zendesk: ZendeskAccount, extra: str) -> None:
+    zendesk.add_calls(hours_ago=range(45, 0, -1))
 
-    def lead_back(body: Any) -> Any:
-        second = exports(sandbox)[1].query["start_time"]
-        return body | {"next_page": f"{sandbox.zendesk.url}{CALLS}?start_time={second}&{again}"}
+    def return_to_second_page(body: Any) -> Any:
+        second = zendesk.export_requests()[1].query["start_time"]
+        return body | {"next_page": f"{zendesk.url}{CALLS}?start_time={second}&{extra}"}
 
-    sandbox.faults.add(Fault(CALLS, times=None, after=2, action="edit", edit=lead_back))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert "pages of calls that were read before" in output.failures["zendesk_calls"]
-    assert len(exports(sandbox)) <= 4
+    zendesk.add_faults(Fault.edit(CALLS, return_to_second_page, times=None, after=2))
+    output = zendesk.sync()
+    assert "pages of calls that were read before" in output.failure
+    assert len(zendesk.export_requests()) <= 4
 
 
-# A full second
+# A full second: more rows share one `updated_at` than fit on a page
 
 
-def test_a_second_that_does_not_fit_a_page_is_an_error_that_tells_how_to_go_on(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    before = add_calls(sandbox, *hours(9, 8))
-    add_calls(sandbox, *[timedelta(hours=7)] * 11)
-    after = add_calls(sandbox, *hours(6))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    second = NOW - timedelta(hours=7)
-    said = output.failures["zendesk_calls"]
-    assert f"in the one second {text(second)}" in said
-    assert f"to {text(second + timedelta(seconds=1))} by hand" in said
-    assert output.bookmark("zendesk_calls") == text(second)
-    assert set(before) < set(written(output))
+def test_full_second_is_an_error(zendesk: ZendeskAccount) -> None:
+    """The error says from which bookmark to go on without the rest of the second."""
+    before = zendesk.add_calls(hours_ago=[9, 8])
+    zendesk.add_calls(hours_ago=[7] * 11)
+    after = zendesk.add_calls(hours_ago=[6])
+    second, next_second = hours_ago(7), timestamp(NOW - timedelta(hours=7) + timedelta(seconds=1))
+    output = zendesk.sync()
+    assert f"in the one second {second}" in output.failure
+    assert f"to {next_second} by hand" in output.failure
+    assert output.bookmark == second
+    assert set(before) < set(output.ids)
 
-    by_hand = bookmarks(zendesk_calls=text(second + timedelta(seconds=1)))
-    output = sync(config(sandbox), clock=clock, state=by_hand, only="zendesk_calls")
+    output = zendesk.sync(state=bookmarks(zendesk_calls=next_second))
     assert output.failures == {}
-    assert written(output) == after
+    assert output.ids == after
 
 
-def test_a_full_last_second_is_not_an_error_where_nothing_follows(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *[timedelta(hours=7)] * 10)
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
+def test_full_second_at_the_end_is_not_an_error(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=[7] * 10)
+    output = zendesk.sync()
     assert output.failures == {}
-    assert written(output) == ids
+    assert output.ids == ids
 
 
-def test_a_call_that_comes_during_the_check_of_the_last_second_is_no_error(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(7))
+def test_call_added_during_the_last_check_is_not_an_error(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=[7])
 
-    def another_call(body: Any) -> Any:
-        ids.extend(add_calls(sandbox, *hours(6)))
+    def add_another_call(body: Any) -> Any:
+        ids.extend(zendesk.add_calls(hours_ago=[6]))
         return body
 
-    # While the last second is read again, a call comes in.
-    sandbox.faults.add(Fault(CALLS, after=1, action="edit", edit=another_call))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
+    zendesk.add_faults(Fault.edit(CALLS, add_another_call, after=1))
+    output = zendesk.sync()
     assert output.failures == {}
-    assert written(output) == ids
+    assert output.ids == ids
 
 
 # Bookmarks
 
 
-def test_the_bookmark_follows_each_page_and_never_its_middle(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(*range(25, 0, -1)))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    seen = 0
-    for message in output.messages:
-        seen += message["type"] == "RECORD"
+def test_bookmark_advances_only_after_whole_pages(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=range(25, 0, -1))
+    output = zendesk.sync()
+    written = 0
+    for message in output.run.messages:
+        written += message["type"] == "RECORD"
         if message["type"] == "STATE" and "zendesk_calls" in message["value"]["bookmarks"]:
             bookmark = message["value"]["bookmarks"]["zendesk_calls"].get("replication_key_value")
-            assert bookmark is None or bookmark == text(NOW - timedelta(hours=26 - seen))
-    assert seen == 25
+            assert bookmark is None or bookmark == hours_ago(26 - written)
+    assert written == 25
 
 
-def test_the_bookmark_stays_the_lookback_behind_the_start_of_the_sync(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_bookmark_stays_the_lookback_behind_the_start(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(minutes_ago=[10, 1])
+    output = zendesk.sync()
+    assert output.ids == ids
+    assert output.bookmark == timestamp(NOW - timedelta(minutes=5))
+
+
+def test_row_visible_two_minutes_late_is_in_the_next_run(
+    zendesk: ZendeskAccount, clock: FakeClock
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, timedelta(minutes=10), timedelta(minutes=1))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert written(output) == ids
-    assert output.bookmark("zendesk_calls") == text(NOW - timedelta(minutes=5))
+    zendesk.add_calls(minutes_ago=[0.5])
+    updated_at = timestamp(NOW - timedelta(minutes=1))
+    zendesk.put_call(77, updated_at=updated_at, visible_at=clock.time() + 60)
+    first = zendesk.sync()
+    assert 77 not in first.ids
+    clock.advance(hours=1)
+    second = zendesk.sync(state=first.state)
+    assert 77 in second.ids
 
 
-def test_a_row_that_becomes_visible_two_minutes_late_is_in_the_next_run(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, timedelta(seconds=30))
-    late = sandbox.zendesk.calls[10217] | {"id": 77, "updated_at": text(NOW - timedelta(minutes=1))}
-    sandbox.zendesk.put_call(late, visible_at=clock.time() + 60)
-    first = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert 77 not in written(first)
-    clock.travel(hours=1)
-    second = sync(config(sandbox), clock=clock, state=first.state, only="zendesk_calls")
-    assert 77 in written(second)
+def test_rows_of_a_page_may_be_unordered(zendesk: ZendeskAccount) -> None:
+    zendesk.server.shuffle = True
+    ids = zendesk.add_calls(hours_ago=range(45, 0, -1))
+    output = zendesk.sync()
+    assert sorted(output.ids) == ids
+    assert output.bookmark == hours_ago(1)
 
 
-def test_rows_of_a_page_may_come_in_any_order(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sandbox.zendesk.shuffle = True
-    ids = add_calls(sandbox, *hours(*range(45, 0, -1)))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert sorted(written(output)) == ids
-    assert output.bookmark("zendesk_calls") == text(NOW - timedelta(hours=1))
+def test_bookmark_ignores_an_end_time_after_the_rows(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=[3])
+    end_time = int((NOW - timedelta(hours=1)).timestamp())
+    postpone = lambda body: body | {"end_time": end_time}  # noqa: E731
+    zendesk.add_faults(Fault.edit(CALLS, postpone, times=None))
+    assert zendesk.sync().bookmark == hours_ago(3)
 
 
-def test_where_end_time_is_ahead_of_the_rows_the_rows_count(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(3))
-    ahead = int((NOW - timedelta(hours=1)).timestamp())
-    edit = lambda body: body | {"end_time": ahead}  # noqa: E731
-    sandbox.faults.add(Fault(CALLS, times=None, action="edit", edit=edit))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.bookmark("zendesk_calls") == text(NOW - timedelta(hours=3))
+def test_bookmark_in_the_future_is_kept_without_a_request(zendesk: ZendeskAccount) -> None:
+    output = zendesk.sync(state=bookmarks(zendesk_calls="2999-01-01T00:00:00Z"))
+    assert zendesk.export_requests() == []
+    assert output.bookmark == "2999-01-01T00:00:00Z"
 
 
-def test_a_bookmark_in_the_far_future_asks_for_nothing_and_stays(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    state = bookmarks(zendesk_calls="2999-01-01T00:00:00Z")
-    output = sync(config(sandbox), clock=clock, state=state, only="zendesk_calls")
-    assert exports(sandbox) == []
-    assert output.bookmark("zendesk_calls") == "2999-01-01T00:00:00Z"
-
-
-# Rows at the edge of a page
+# Rows on two pages: `start_time` is inclusive
 
 
 @pytest.mark.parametrize("unknown", [{}, {"sentiment": "good"}], ids=["known", "unknown"])
-def test_rows_at_the_edge_of_a_page_are_written_once(
-    start: Callable[..., Sandbox], clock: FakeClock, unknown: dict[str, str]
+def test_rows_repeated_on_the_next_page_are_written_once(
+    zendesk: ZendeskAccount, unknown: dict[str, Any]
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(20, 11, -1)), *[timedelta(hours=10)] * 4)
-    ids += add_calls(sandbox, *hours(9), **unknown)  # its page is decoded another way
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert sorted(written(output)) == ids
+    ids = zendesk.add_calls(hours_ago=[*range(20, 11, -1), *[10] * 4])
+    ids += zendesk.add_calls(hours_ago=[9], **unknown)  # a page with it is decoded another way
+    assert sorted(zendesk.sync().ids) == ids
 
 
-def test_a_row_that_changed_within_its_second_is_written_again(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    (call_id,) = add_calls(sandbox, *hours(1), call_charge=None)
+def test_row_changed_within_its_second_is_written_again(zendesk: ZendeskAccount) -> None:
+    (call_id,) = zendesk.add_calls(hours_ago=[1], call_charge=None)
 
     def charge(body: Any) -> Any:
-        sandbox.zendesk.put_call(sandbox.zendesk.calls[call_id] | {"call_charge": "0.05"})
+        zendesk.put_call(call_id, call_charge="0.05")
         return body
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=charge))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert [row["call_charge"] for row in output.records("zendesk_calls")] == [None, "0.05"]
+    zendesk.add_faults(Fault.edit(CALLS, charge))
+    assert [row["call_charge"] for row in zendesk.sync().records] == [None, "0.05"]
 
 
-def test_a_call_that_changes_between_two_pages_comes_again(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(15, 0, -1)))
+def test_call_changed_between_two_pages_is_written_again(zendesk: ZendeskAccount) -> None:
+    call_id, *_ = zendesk.add_calls(hours_ago=range(15, 0, -1))
 
-    def change(body: Any) -> Any:
-        changed = {"updated_at": text(NOW - timedelta(minutes=20)), "call_charge": "0.07"}
-        sandbox.zendesk.put_call(sandbox.zendesk.calls[ids[0]] | changed)
+    def charge(body: Any) -> Any:
+        updated_at = timestamp(NOW - timedelta(minutes=20))
+        zendesk.put_call(call_id, updated_at=updated_at, call_charge="0.07")
         return body
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=change))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.latest("zendesk_calls")[ids[0]]["call_charge"] == "0.07"
-    assert written(output).count(ids[0]) == 2
+    zendesk.add_faults(Fault.edit(CALLS, charge))
+    output = zendesk.sync()
+    assert output.latest[call_id]["call_charge"] == "0.07"
+    assert output.ids.count(call_id) == 2
 
 
-def test_a_row_without_updated_at_is_written_and_moves_nothing(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(3, 2))
+def test_row_without_updated_at_does_not_move_the_bookmark(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=[3, 2])
 
-    def blank(body: Any) -> Any:
+    def clear(body: Any) -> Any:
         body["calls"][1]["updated_at"] = None
         return body
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=blank, after=0))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert {record["updated_at"] for record in output.records("zendesk_calls")} >= {None}
-    assert output.states[0]["bookmarks"]["zendesk_calls"]["replication_key_value"] == text(
-        NOW - timedelta(hours=3)
-    )
+    zendesk.add_faults(Fault.edit(CALLS, clear))
+    output = zendesk.sync()
+    assert {record["updated_at"] for record in output.records} >= {None}
+    assert output.bookmarks[0] == hours_ago(3)
 
 
-# The quota
+# The request budget
 
 
-def test_fourteen_pages_provoke_no_429_and_wait_no_longer_than_the_quota_forces(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(10 + 13 * 9, 0, -1)))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert written(output) == ids
-    asked = exports(sandbox)
-    # Each page repeats the last row of the one before; the last request sees that it was the end.
-    assert len(asked) == 14 + 1
-    assert all(request.status == 200 for request in asked)
+def test_fourteen_pages_wait_no_longer_than_the_quota_requires(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(10 + 13 * 9, 0, -1))
+    assert zendesk.sync().ids == ids
+    requests = zendesk.export_requests()
+    # Each page repeats the last row of the one before; the last request confirms the end.
+    assert len(requests) == 14 + 1
+    assert all(request.status == 200 for request in requests)
     # The first ten at once, the others one minute later.
-    assert [round(request.at - NOW.timestamp()) for request in asked] == [0] * 10 + [60] * 5
+    assert [round(request.at - NOW.timestamp()) for request in requests] == [0] * 10 + [60] * 5
 
 
-def test_requests_that_are_long_under_way_provoke_no_429(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(*range(10 + 13 * 9, 0, -1)))
+def test_slow_requests_cause_no_429(zendesk: ZendeskAccount, clock: FakeClock) -> None:
+    zendesk.add_calls(hours_ago=range(10 + 13 * 9, 0, -1))
     # Zendesk counts the first request five seconds after it was sent.
-    slow = Fault(CALLS, action="late", meanwhile=lambda: clock.travel(seconds=5))
-    sandbox.faults.add(slow)
-    sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert {request.status for request in exports(sandbox)} == {200}
+    zendesk.add_faults(Fault.late(CALLS, lambda: clock.advance(seconds=5)))
+    zendesk.sync()
+    assert {request.status for request in zendesk.export_requests()} == {200}
 
 
-def test_calls_and_legs_share_the_quota(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(*range(75, 0, -1)))
-    leg = sandbox.zendesk.legs[10402]
-    for age in range(75, 0, -1):
-        updated_at = text(NOW - timedelta(hours=age))
-        sandbox.zendesk.put_leg(leg | {"id": age, "updated_at": updated_at})
-    output = sync(config(sandbox), clock=clock)
+def test_calls_and_legs_share_the_quota(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=range(75, 0, -1))
+    zendesk.add_legs(hours_ago=range(75, 0, -1))
+    output = zendesk.sync(all_streams=True)
     assert output.failures == {}
-    assert {request.status for request in sandbox.requests} == {200}
-    assert len(exports(sandbox)) + len(exports(sandbox, LEGS)) > 10
+    assert {request.status for request in zendesk.requests} == {200}
+    assert len(zendesk.export_requests(CALLS)) + len(zendesk.export_requests(LEGS)) > 10
 
 
-def test_a_quota_of_ones_own_is_kept(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start(zendesk_requests_per_minute=3)
-    add_calls(sandbox, *hours(*range(45, 0, -1)))
-    settings = config(sandbox, zendesk_requests_per_minute=3)
-    sync(settings, clock=clock, only="zendesk_calls")
-    assert {request.status for request in sandbox.requests} == {200}
+def test_configured_quota_is_kept(start_zendesk: Callable[..., ZendeskAccount]) -> None:
+    zendesk = start_zendesk(zendesk_requests_per_minute=3)
+    zendesk.add_calls(hours_ago=range(45, 0, -1))
+    zendesk.sync(zendesk_requests_per_minute=3)
+    assert {request.status for request in zendesk.requests} == {200}
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ({"Retry-After": "37"}, 37),
-        ({"Retry-After": "2.5"}, 2.5),
-        ({"Retry-After": "Fri, 20 Nov 2026 12:01:30 GMT"}, 90),
-        ({"Retry-After": "0"}, 60),
-        ({"Retry-After": "-5"}, 60),
-        ({"Retry-After": "soon"}, 60),
-        ({"Retry-After": "nan"}, 60),
-        ({"Retry-After": "99999999"}, 600),
-        ({}, 60),
-    ],
-)
-def test_retry_after_is_honoured_in_every_form(
-    start: Callable[..., Sandbox],
-    clock: FakeClock,
-    caplog: pytest.LogCaptureFixture,
-    header: dict[str, str],
-    seconds: float,
+# Malformed and incomplete responses
+
+
+def test_calls_that_are_not_an_array_are_retried(zendesk: ZendeskAccount, clock: FakeClock) -> None:
+    ids = zendesk.add_calls(hours_ago=[3, 2])
+    zendesk.add_faults(Fault.edit(CALLS, lambda body: {"calls": body}))
+    output = zendesk.sync()
+    assert output.failures == {}
+    assert output.ids == ids
+    assert len(clock.sleeps) == 1
+
+
+def test_wrong_count_is_a_warning(
+    zendesk: ZendeskAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=429, body="Number of allowed ...", headers=header))
+    ids = zendesk.add_calls(hours_ago=[3, 2])
+    miscount = lambda body: body | {"count": 1000}  # noqa: E731
+    zendesk.add_faults(Fault.edit(CALLS, miscount, times=None))
     with caplog.at_level(logging.WARNING):
-        output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.failures == {}
-    assert clock.slept == [seconds]
-    waits = [line for line in caplog.messages if "no more requests just now" in line]
-    assert len(waits) == 1
-
-
-def test_a_429_is_waited_out_for_many_minutes(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=429, times=20))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.failures == {}
-    assert clock.now() - NOW == timedelta(minutes=20)
-
-
-def test_a_429_that_does_not_end_is_an_error_that_says_so(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=429, times=None))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert "Zendesk allows no more requests" in output.failures["zendesk_calls"]
-    assert "Run the tap again later" in output.failures["zendesk_calls"]
-
-
-# Trouble
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(CALLS, status=409),
-        Fault(CALLS, status=500, body="<html><h1>Oops</h1></html>"),
-        Fault(CALLS, status=503, headers={"Retry-After": "11"}),
-        Fault(CALLS, action="reset"),
-        Fault(CALLS, action="cut"),
-        Fault(CALLS, action="not_json"),
-        Fault(CALLS, action="edit", edit=lambda body: {"calls": body}),
-        Fault(CALLS, action="edit", edit=lambda body: [body]),
-    ],
-    ids=["409", "500", "503", "reset", "cut", "not json", "no rows", "no object"],
-)
-def test_passing_trouble_is_tried_again(
-    start: Callable[..., Sandbox], clock: FakeClock, fault: Fault
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(3, 2))
-    sandbox.faults.add(fault)
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.failures == {}
-    assert written(output) == ids
-    assert len(clock.slept) == 1
-
-
-def test_an_answer_that_does_not_come_is_asked_for_again(
-    start: Callable[..., Sandbox], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.2))
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(3, 2))
-    sandbox.faults.add(Fault(CALLS, action="hang"))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.failures == {}
-    assert written(output) == ids
-
-
-def test_a_count_that_is_not_that_of_the_rows_is_told(
-    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(3, 2))
-    edit = lambda body: body | {"count": 1000}  # noqa: E731
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=edit, times=None))
-    with caplog.at_level(logging.WARNING):
-        output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert written(output) == ids
+        output = zendesk.sync()
+    assert output.ids == ids
     assert any("counts 1000 rows and holds 2" in line for line in caplog.messages)
 
 
-def test_trouble_that_does_not_pass_is_an_error_after_some_minutes(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=502, times=None))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert "502" in output.failures["zendesk_calls"]
-    assert timedelta(minutes=4) < clock.now() - NOW < timedelta(minutes=10)
+def test_row_without_id_is_an_error(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=[1])
 
-
-@pytest.mark.parametrize(
-    ("status", "body", "words"),
-    [
-        (401, {"error": "Couldn't authenticate you"}, "Couldn't authenticate you"),
-        (
-            403,
-            {"error": "Forbidden", "description": "You are missing the following scopes: read"},
-            "missing the following scopes",
-        ),
-        (
-            403,
-            {"error": {"title": "Forbidden", "message": "You do not have access to this page."}},
-            "You do not have access",
-        ),
-        (404, {"error": "InvalidEndpoint", "description": "Not found"}, "InvalidEndpoint"),
-        (404, "<html><head><title>No</title></head><body>help desk</body></html>", "help desk"),
-        (400, "start_time is nonsense", "start_time is nonsense"),
-    ],
-)
-def test_a_refusal_is_not_tried_again_and_shows_the_apis_own_words(
-    start: Callable[..., Sandbox],
-    clock: FakeClock,
-    status: int,
-    body: Any,
-    words: str,
-) -> None:
-    sandbox = start()
-    sandbox.faults.add(Fault(CALLS, status=status, body=body, times=None))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    said = output.failures["zendesk_calls"]
-    assert words in said
-    assert said.startswith(f"Zendesk answered GET {CALLS} with {status}")
-    assert len(exports(sandbox)) == (2 if status == 401 else 1)
-    if status in {403, 404}:
-        for cause in ("Can manage channels", "scope `read`", "plan", "December 2026"):
-            assert cause in said
-
-
-def test_a_failure_leaves_the_bookmark_behind_the_last_page(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(35, 0, -1)))
-    sandbox.faults.add(Fault(CALLS, status=403, after=2, times=1))
-    first = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert list(first.failures) == ["zendesk_calls"]
-    sandbox.forget_requests()
-    second = sync(config(sandbox), clock=clock, state=first.state, only="zendesk_calls")
-    assert {*written(first), *written(second)} == set(ids)
-    # What the state covers is not asked for again.
-    bookmark = first.bookmark("zendesk_calls")
-    assert all(row["updated_at"] >= bookmark for row in second.records("zendesk_calls"))
-
-
-def test_a_redirect_is_not_followed_and_tells_where_it_leads(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox, stranger = start(), start()
-    target = {"Location": f"{stranger.zendesk.url}{CALLS}?start_time=0"}
-    sandbox.faults.add(Fault(CALLS, status=302, headers=target, times=None))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert "It redirects to 127.0.0.1" in output.failures["zendesk_calls"]
-    assert stranger.requests == []
-
-
-def test_a_row_without_an_id_is_an_error(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(1))
-
-    def without_id(body: Any) -> Any:
+    def clear(body: Any) -> Any:
         return body | {"calls": [row | {"id": None} for row in body["calls"]]}
 
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=without_id, times=None))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert "a row of calls without an id" in output.failures["zendesk_calls"]
-    assert written(output) == []
+    zendesk.add_faults(Fault.edit(CALLS, clear, times=None))
+    output = zendesk.sync()
+    assert "a row of calls without an id" in output.failure
+    assert output.ids == []
+
+
+def test_failed_sync_resumes_from_the_last_page(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(35, 0, -1))
+    zendesk.add_faults(Fault.status(CALLS, 403, after=2))
+    first = zendesk.sync()
+    assert list(first.failures) == ["zendesk_calls"]
+    zendesk.sandbox.forget_requests()
+    second = zendesk.sync(state=first.state)
+    assert {*first.ids, *second.ids} == set(ids)
+    # What the state covers is not read again.
+    bookmark = first.bookmark
+    assert bookmark is not None
+    assert all(row["updated_at"] >= bookmark for row in second.records)
+
+
+def test_unknown_fields_are_kept(zendesk: ZendeskAccount) -> None:
+    (call_id,) = zendesk.add_calls(hours_ago=[1], sentiment={"score": 0.7}, post_call_summary=["a"])
+    row = zendesk.sync(all_streams=True).latest[call_id]
+    assert row["extra_fields"] == {"sentiment": {"score": 0.7}}
+    assert row["post_call_summary"] == '["a"]'
 
 
 # Credentials
 
 
-def test_a_token_is_asked_for_with_its_end_and_used_by_both_streams(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    sync(config(sandbox), clock=clock)
-    tokens = [request for request in sandbox.requests if request.path == "/oauth/tokens"]
-    assert len(tokens) == 1
-    assert tokens[0].body["expires_in"] >= 300
-    assert tokens[0].body["scope"] == "read"
+def test_both_streams_share_a_token_with_a_requested_lifetime(zendesk: ZendeskAccount) -> None:
+    zendesk.sync(all_streams=True)
+    (request,) = zendesk.token_requests()
+    assert request.body["expires_in"] >= 300
+    assert request.body["scope"] == "read"
 
 
-def test_a_token_is_made_anew_before_it_ends(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start(zendesk_token_seconds=300)
-    add_calls(sandbox, *hours(*range(10 * 100, 0, -1)))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.failures == {}
-    # A hundred pages take ten minutes.
-    assert {request.status for request in sandbox.requests} == {200}
-    assert sum(request.path == "/oauth/tokens" for request in sandbox.requests) >= 2
-
-
-def test_a_401_in_the_middle_gets_one_new_token(
-    start: Callable[..., Sandbox], clock: FakeClock
-) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(*range(25, 0, -1)))
-
-    def revoke(body: Any) -> Any:
-        sandbox.zendesk.tokens.revoke()
-        return body
-
-    sandbox.faults.add(Fault(CALLS, action="edit", edit=revoke))
-    output = sync(config(sandbox), clock=clock, only="zendesk_calls")
-    assert output.failures == {}
-    assert written(output) == ids
-    assert [request.status for request in exports(sandbox)].count(401) == 1
-
-
-def test_a_ready_access_token_is_enough(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(1))
-    settings = {
+def test_access_token_is_enough(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=[1])
+    config = {
         "start_date": "2026-01-01",
-        "zendesk_url": sandbox.zendesk.url,
-        "zendesk_access_token": sandbox.zendesk.access_token,
+        "zendesk_url": zendesk.url,
+        "zendesk_access_token": zendesk.server.access_token,
     }
-    assert written(sync(settings, clock=clock)) == ids
+    assert zendesk.sync_config(config, all_streams=True).ids == ids
 
 
-def test_an_api_token_works_and_is_warned_of(
-    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
+def test_api_token_works_with_a_deprecation_warning(
+    zendesk: ZendeskAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox = start()
-    ids = add_calls(sandbox, *hours(1))
-    settings = {
+    ids = zendesk.add_calls(hours_ago=[1])
+    config = {
         "start_date": "2026-01-01",
-        "zendesk_url": sandbox.zendesk.url,
-        "zendesk_email": sandbox.zendesk.email,
-        "zendesk_api_token": sandbox.zendesk.api_token,
+        "zendesk_url": zendesk.url,
+        "zendesk_email": zendesk.server.email,
+        "zendesk_api_token": zendesk.server.api_token,
     }
     with caplog.at_level(logging.WARNING):
-        assert written(sync(settings, clock=clock)) == ids
+        assert zendesk.sync_config(config, all_streams=True).ids == ids
     assert sum("2027-04-30" in line for line in caplog.messages) == 1
 
 
-def test_wrong_credentials_are_told(start: Callable[..., Sandbox], clock: FakeClock) -> None:
-    sandbox = start()
-    output = sync(config(sandbox, zendesk_client_secret="wrong"), clock=clock)
-    assert set(output.failures) == {"zendesk_calls", "zendesk_legs"}
-    assert "zendesk_client_secret" in output.failures["zendesk_calls"]
-    assert "unknown client" in output.failures["zendesk_calls"]
+# Progress
 
 
-# Surprises
-
-
-def test_unknown_fields_of_rows_and_answers_survive(
-    start: Callable[..., Sandbox], clock: FakeClock
+def test_progress_logs_the_share_and_the_remaining_time(
+    zendesk: ZendeskAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox = start()
-    (call_id,) = add_calls(sandbox, *hours(1), sentiment={"score": 0.7}, post_call_summary=["a"])
-    row: Row = sync(config(sandbox), clock=clock).latest("zendesk_calls")[call_id]
-    assert row["extra_fields"] == {"sentiment": {"score": 0.7}}
-    assert row["post_call_summary"] == '["a"]'
-
-
-def test_progress_is_told_in_words(
-    start: Callable[..., Sandbox], clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox = start()
-    add_calls(sandbox, *hours(*range(10 * 25, 0, -1)))
+    zendesk.add_calls(hours_ago=range(10 * 25, 0, -1))
     with caplog.at_level(logging.INFO):
-        sync(config(sandbox), clock=clock, only="zendesk_calls")
-    told = [line for line in caplog.messages if "rows, read up to" in line]
-    assert any("% of the way" in line and "to go at 10 a minute" in line for line in told)
-    assert "250 rows" in told[-1]
-    assert "100 %" in told[-1]
+        zendesk.sync()
+    progress = [line for line in caplog.messages if "rows, read up to" in line]
+    assert any("% of the way" in line and "to go at 10 a minute" in line for line in progress)
+    assert "250 rows" in progress[-1]
+    assert "100 %" in progress[-1]

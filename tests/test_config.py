@@ -1,4 +1,11 @@
-"""Settings that are missing or malformed are told in a sentence that names them."""
+"""Configuration: which settings are valid, and what they resolve to.
+
+* A missing or invalid setting raises a `ConfigError` that names it and shows no secret.
+* Accounts, regions and dates are accepted in every common notation.
+* A vendor's streams exist only if one of its settings is set.
+* The setting groups that Meltano shows are sufficient and minimal.
+* Every setting has a title and a description, and every secret is marked as one.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +28,8 @@ TALKDESK = {
     "talkdesk_client_id": "client",
     "talkdesk_client_secret": "s3cr3t",
 }
-#: What may not be just any text.
-VALUES = {
+#: Valid values for the settings that must have a certain format.
+VALID_VALUES = {
     "start_date": "2026-01-01T00:00:00Z",
     "zendesk_subdomain": "acme",
     "talkdesk_account": "acme",
@@ -31,11 +38,12 @@ VALUES = {
 
 
 def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return a copy of the config without the named settings."""
     return {name: value for name, value in config.items() if name not in names}
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("config", "expected"),
     [
         ({}, ["start_date is missing"]),
         ({"start_date": "2026-01-01"}, ["No vendor", "zendesk_subdomain", "talkdesk_account"]),
@@ -70,16 +78,16 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
         (TALKDESK | {"zendesk_subdomain": "acme"}, ["Zendesk has no credentials"]),
     ],
 )
-def test_a_wrong_setting_is_named(config: dict[str, Any], words: list[str]) -> None:
+def test_invalid_setting_is_named_in_error(config: dict[str, Any], expected: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         TapVoiceCalls(config=dict(config))
-    for word in words:
-        assert word in str(caught.value)
+    for part in expected:
+        assert part in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["support.acme.com", "acme.zendesk.org", "-acme", "a b", "../x"])
-def test_only_an_account_of_zendesk_is_a_subdomain(name: str) -> None:
+def test_invalid_zendesk_subdomain_is_an_error(name: str) -> None:
     with pytest.raises(ConfigError, match="zendesk_subdomain must be the account's name alone"):
         TapVoiceCalls(config=ZENDESK | {"zendesk_subdomain": name})
 
@@ -88,7 +96,7 @@ def test_only_an_account_of_zendesk_is_a_subdomain(name: str) -> None:
     "name",
     ["acme", "ACME", " acme ", "acme.zendesk.com", "https://acme.zendesk.com/agent/home"],
 )
-def test_a_subdomain_may_be_a_host_or_a_url(name: str) -> None:
+def test_zendesk_subdomain_may_be_a_host_or_url(name: str) -> None:
     tap = TapVoiceCalls(config=ZENDESK | {"zendesk_subdomain": name})
     assert tap.zendesk_settings.url == "https://acme.zendesk.com"
 
@@ -102,13 +110,13 @@ def test_a_subdomain_may_be_a_host_or_a_url(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("account", ["acme", "acme.mytalkdesk.com", "https://acme.talkdeskid.eu/x"])
-def test_a_region_has_its_own_hosts(region: str, api: str, token: str, account: str) -> None:
+def test_talkdesk_region_selects_the_hosts(region: str, api: str, token: str, account: str) -> None:
     config = TALKDESK | {"talkdesk_region": region, "talkdesk_account": account}
     settings = TapVoiceCalls(config=config).talkdesk_settings
     assert (settings.api_url, settings.token_url) == (api, token)
 
 
-def test_another_region_is_reached_by_its_urls() -> None:
+def test_unlisted_talkdesk_region_works_with_explicit_urls() -> None:
     config = without(TALKDESK, "talkdesk_account") | {
         "talkdesk_region": "au",
         "talkdesk_api_url": "https://api.talkdeskapp.au/",
@@ -119,11 +127,11 @@ def test_another_region_is_reached_by_its_urls() -> None:
 
 
 @pytest.mark.parametrize(
-    "written",
+    "start_date",
     ["2026-03-29", "2026-03-29 00:00", "2026-03-29T00:00:00.25Z", "2026-03-29T02:00:00+02:00"],
 )
-def test_start_date_takes_every_form_of_rfc_3339(written: str) -> None:
-    tap = TapVoiceCalls(config=ZENDESK | {"start_date": written})
+def test_start_date_is_normalized_to_utc_seconds(start_date: str) -> None:
+    tap = TapVoiceCalls(config=ZENDESK | {"start_date": start_date})
     assert tap.config["start_date"] == "2026-03-29T00:00:00Z"
 
 
@@ -135,32 +143,32 @@ def test_start_date_takes_every_form_of_rfc_3339(written: str) -> None:
         (ZENDESK | TALKDESK, ["talkdesk_calls", "zendesk_calls", "zendesk_legs"]),
     ],
 )
-def test_a_vendor_without_a_setting_is_left_out(config: dict[str, Any], streams: list[str]) -> None:
+def test_unconfigured_vendor_has_no_streams(config: dict[str, Any], streams: list[str]) -> None:
     assert list(TapVoiceCalls(config=dict(config)).streams) == streams
 
 
-def test_an_empty_text_is_not_set() -> None:
+def test_blank_setting_counts_as_not_set() -> None:
     tap = TapVoiceCalls(config=ZENDESK | {"talkdesk_account": "", "talkdesk_client_id": " "})
     assert list(tap.streams) == ["zendesk_calls", "zendesk_legs"]
 
 
 @pytest.mark.parametrize("group", SETTING_GROUPS, ids="+".join)
-def test_a_group_of_settings_is_enough_and_has_none_too_many(group: tuple[str, ...]) -> None:
-    config: dict[str, Any] = {name: VALUES.get(name, "s3cr3t") for name in group}
+def test_setting_group_is_sufficient_and_minimal(group: tuple[str, ...]) -> None:
+    config: dict[str, Any] = {name: VALID_VALUES.get(name, "s3cr3t") for name in group}
     assert TapVoiceCalls(config=dict(config)).streams
     for name in group:
         with pytest.raises(ConfigError, match=f"{name}|credentials"):
             TapVoiceCalls(config=without(config, name))
 
 
-def test_every_setting_says_what_it_is() -> None:
-    for name, setting in own_settings().items():
+def test_every_setting_has_a_title_and_description() -> None:
+    for name, setting in tap_settings().items():
         assert setting["title"], name
         assert setting["description"].endswith("."), name
 
 
-def test_secrets_are_marked() -> None:
-    secrets = {name for name, setting in own_settings().items() if setting.get("secret")}
+def test_every_secret_is_marked_as_secret() -> None:
+    secrets = {name for name, setting in tap_settings().items() if setting.get("secret")}
     assert secrets == {
         "zendesk_client_secret",
         "zendesk_access_token",
@@ -170,7 +178,7 @@ def test_secrets_are_marked() -> None:
     }
 
 
-def own_settings() -> dict[str, dict[str, Any]]:
-    """The tap's settings without those that the SDK adds."""
-    told: dict[str, dict[str, Any]] = TapVoiceCalls.config_jsonschema["properties"]
-    return {setting.name: told[setting.name] for setting in SETTINGS}
+def tap_settings() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of each of the tap's own settings, without the SDK's."""
+    schemas: dict[str, dict[str, Any]] = TapVoiceCalls.config_jsonschema["properties"]
+    return {setting.name: schemas[setting.name] for setting in SETTINGS}

@@ -1,0 +1,337 @@
+"""The tap as a command-line program: output, exit codes, signals and broken pipes.
+
+* Errors: one message with a fix on stderr, no traceback, exit code 1.
+* Isolation: if one vendor fails, the other still syncs. Secrets are never printed.
+* Signals: the last STATE before a SIGKILL or SIGTERM is safe to resume from.
+* Output: a closed pipe or a full disk ends the tap with one message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from sandbox.talkdesk import JOBS
+from sandbox.zendesk import PATH
+from tests.harness import KEYS, bookmarks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TAP = (sys.executable, "-m", "tap_voicecalls")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(calls=60, days=20, page_size=20, zendesk_requests_per_minute=None) as started:
+        yield started
+
+
+def settings(sandbox: Sandbox, **overrides: Any) -> dict[str, Any]:
+    """Return the settings for the sandbox, with a start date three weeks ago."""
+    start = datetime.now(timezone.utc) - timedelta(days=21)
+    recent = {"start_date": start.isoformat(), "zendesk_requests_per_minute": 1000}
+    return sandbox.config | recent | overrides
+
+
+def write(folder: Path, name: str, content: object) -> str:
+    """Write a string, or an object as JSON, to a file and return its path."""
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(path)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the tap to its end."""
+    return subprocess.run(  # noqa: S603 - our own tap
+        [*TAP, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def messages(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def last_line(process: subprocess.CompletedProcess[str]) -> str:
+    return process.stderr.splitlines()[-1]
+
+
+def test_discovery_needs_no_config_and_sends_no_requests() -> None:
+    # Any request would fail, because nothing listens at the proxy's address.
+    result = run("--discover", HTTPS_PROXY="http://127.0.0.1:1", HTTP_PROXY="http://127.0.0.1:1")
+    assert result.returncode == 0
+    catalog = json.loads(result.stdout)
+    assert {
+        stream["tap_stream_id"]: (stream["key_properties"], stream["replication_key"])
+        for stream in catalog["streams"]
+    } == {
+        "talkdesk_calls": (["call_id"], "end_at"),
+        "zendesk_calls": (["id"], "updated_at"),
+        "zendesk_legs": (["id"], "updated_at"),
+    }
+
+
+def test_invalid_setting_is_one_error_message_and_no_output(tmp_path: Path) -> None:
+    config = write(tmp_path, "config.json", {"start_date": "2026-01-01", "zendesk_subdomain": "x"})
+    result = run("--config", config)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert "zendesk_client_id" in last_line(result)
+
+
+def test_invalid_environment_variable_is_named() -> None:
+    result = run(
+        "--config",
+        "ENV",
+        TAP_VOICECALLS_START_DATE="2026-01-01",
+        TAP_VOICECALLS_ZENDESK_LOOKBACK_SECONDS="a lot",
+    )
+    assert result.returncode == 1
+    assert "TAP_VOICECALLS_ZENDESK_LOOKBACK_SECONDS is 'a lot'" in last_line(result)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("content", ["", "{", "not json"])
+def test_invalid_json_in_config_file_is_one_error_message(tmp_path: Path, content: str) -> None:
+    result = run("--config", write(tmp_path, "config.json", content))
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "Check the settings" in last_line(result)
+
+
+def test_invalid_bookmark_is_named_before_any_request(sandbox: Sandbox, tmp_path: Path) -> None:
+    state = bookmarks(zendesk_legs="last week")
+    config = write(tmp_path, "config.json", settings(sandbox))
+    result = run("--config", config, "--state", write(tmp_path, "state.json", state))
+    assert result.returncode == 1
+    assert "The bookmark of zendesk_legs in the state is 'last week'" in last_line(result)
+    assert sandbox.requests == []
+
+
+def test_one_vendor_syncs_if_the_other_fails(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = settings(sandbox, talkdesk_client_secret="wrong")
+    result = run("--config", write(tmp_path, "config.json", config))
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert last_line(result).endswith("talkdesk_account and talkdesk_region.")
+    assert "talkdesk_calls: Talkdesk answered POST /oauth/token with 401" in last_line(result)
+    streams = [line["stream"] for line in messages(result.stdout) if line["type"] == "RECORD"]
+    assert streams.count("zendesk_calls") == 60
+    assert streams.count("talkdesk_calls") == 0
+    assert "talkdesk_calls" not in _bookmarks(result.stdout)
+
+
+def test_each_failed_stream_has_one_error_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults.add(Fault.status(f"{PATH}/*", 403, times=None), Fault.status(JOBS, 400))
+    result = run("--config", write(tmp_path, "config.json", settings(sandbox)))
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()[-len(KEYS) :]
+    for line, stream in zip(lines, KEYS, strict=True):
+        assert f"| {stream}: " in line
+        assert "ERROR" in line
+
+
+def test_connection_test_prints_results_and_sets_exit_code(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    ready = run("--config", write(tmp_path, "ready.json", settings(sandbox)), "--test")
+    assert ready.returncode == 0
+    assert [line.partition(":")[0] for line in ready.stdout.splitlines()] == [
+        "Talkdesk is ready",
+        "Zendesk is ready",
+    ]
+    wrong = settings(sandbox, zendesk_client_secret="wrong")
+    failed = run("--config", write(tmp_path, "failed.json", wrong), "--test")
+    assert failed.returncode == 1
+    assert failed.stdout.startswith("Talkdesk is ready")
+    assert "Zendesk is not ready: Zendesk answered POST /oauth/tokens with 401" in last_line(failed)
+
+
+def test_requests_use_the_proxy_from_the_environment(tmp_path: Path) -> None:
+    account = {"zendesk_subdomain": "acme", "zendesk_access_token": "t", "start_date": "2026-01-01"}
+    command = (*TAP, "--config", write(tmp_path, "config.json", account))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(60)
+        proxies = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.getsockname()[1]}", "NO_PROXY": ""}
+        with subprocess.Popen(command, env=os.environ | proxies, stderr=subprocess.DEVNULL) as tap:  # noqa: S603
+            try:
+                connection, _ = proxy.accept()
+                with connection:
+                    request = connection.recv(1000)
+            finally:
+                tap.kill()
+    assert request.startswith(b"CONNECT acme.zendesk.com:443 ")
+
+
+def test_secrets_are_never_printed_at_any_log_level(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults.add(
+        Fault.status(f"{PATH}/calls", 429, headers={"Retry-After": "1"}),
+        Fault.status(f"{PATH}/legs", 401, body="your token is no good"),
+        Fault.reset("/calls/*"),
+    )
+    config = write(tmp_path, "config.json", settings(sandbox))
+    result = run("--config", config, TAP_VOICECALLS_LOGLEVEL="DEBUG")
+    assert result.returncode == 0
+    secrets = [
+        sandbox.zendesk.client_secret,
+        sandbox.talkdesk.client_secret,
+        *sandbox.zendesk.tokens.issued,
+        *sandbox.talkdesk.tokens.issued,
+        "X-Amz",
+    ]
+    assert len(secrets) >= 5
+    for secret in secrets:
+        assert secret not in result.stdout
+        assert secret not in result.stderr
+
+
+def test_run_after_sigkill_resumes_from_the_last_state(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Both runs together write every record; the second requests nothing before its bookmark."""
+    config = write(tmp_path, "config.json", settings(sandbox))
+    uninterrupted = run("--config", config)
+    total = len(uninterrupted.stdout.splitlines())
+    for stop_at in range(5, total, total // 4):
+        written, state = _killed_after(stop_at, config)
+        sandbox.forget_requests()
+        arguments = ["--config", config]
+        if state:
+            arguments += ["--state", write(tmp_path, "state.json", state)]
+        result = run(*arguments)
+        assert result.returncode == 0
+        assert written | _written(result.stdout) == _written(uninterrupted.stdout)
+        start_times = [
+            int(request.query["start_time"])
+            for request in sandbox.requests
+            if request.path == f"{PATH}/calls"
+        ]
+        bookmark = state.get("bookmarks", {}).get("zendesk_calls", {}).get("replication_key_value")
+        if bookmark:
+            assert _epoch(bookmark) <= min(start_times)
+
+
+def test_run_after_sigterm_resumes_from_the_last_state(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults.add(Fault.hang(f"{PATH}/calls", after=2, seconds=20))
+    config = write(tmp_path, "config.json", settings(sandbox))
+    with subprocess.Popen([*TAP, "--config", config], stdout=subprocess.PIPE, text=True) as tap:  # noqa: S603
+        assert tap.stdout is not None
+        lines: list[str] = []
+        while sum('"zendesk_calls"' in line for line in lines) < 40:
+            lines.append(tap.stdout.readline())
+        tap.send_signal(signal.SIGTERM)
+        lines += tap.stdout.readlines()
+    assert tap.returncode == 0
+    assert json.loads(lines[-1])["type"] == "STATE"
+    state = write(tmp_path, "state.json", json.loads(lines[-1])["value"])
+    result = run("--config", config, "--state", state)
+    uninterrupted = run("--config", config)
+    assert _written("".join(lines)) | _written(result.stdout) == _written(uninterrupted.stdout)
+
+
+def test_sigterm_interrupts_a_retry_delay(sandbox: Sandbox, tmp_path: Path) -> None:
+    for path in ("/oauth/token", JOBS):
+        sandbox.faults.add(Fault.status(path, 503, headers={"Retry-After": "500"}, times=None))
+        config = write(tmp_path, "config.json", settings(sandbox))
+        with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
+            assert tap.stderr is not None
+            assert any("trying again in" in line for line in tap.stderr)
+            tap.send_signal(signal.SIGTERM)
+            try:
+                assert tap.wait(timeout=30) == 0
+            finally:
+                tap.kill()
+        sandbox.faults.clear()
+
+
+def test_repeated_sigterm_ends_a_tap_blocked_by_its_target(tmp_path: Path) -> None:
+    with Sandbox(calls=300, days=20) as sandbox:
+        config = write(tmp_path, "config.json", settings(sandbox))
+        with subprocess.Popen(  # noqa: S603
+            [*TAP, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        ) as tap:
+            assert tap.stdout is not None
+            assert b"SCHEMA" in tap.stdout.readline()
+            select.select([tap.stdout], [], [])  # the sync writes more than a pipe buffers
+            # As few signals as needed: during Python's own shutdown, SIGTERM kills the process.
+            for timeout in (1, 30, 30):
+                tap.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    tap.wait(timeout=timeout)
+                    break
+            exit_code = tap.poll()
+            tap.kill()
+    assert exit_code == 0
+
+
+def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = write(tmp_path, "config.json", settings(sandbox))
+    command = f"{' '.join(TAP)} --config {config} | head -n 3"
+    result = subprocess.run(  # noqa: S602 - the shell sets up the pipe
+        command, shell=True, capture_output=True, text=True, check=False
+    )
+    assert len(result.stdout.splitlines()) == 3
+    assert "The target went away" in last_line(result)
+    errors = [line for line in result.stderr.splitlines() if "INFO" not in line]
+    assert errors == [last_line(result)]
+    assert "Traceback" not in result.stderr
+
+
+def test_full_disk_is_one_error_message_and_exit_code_1(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = write(tmp_path, "config.json", settings(sandbox))
+    command = f"{' '.join(TAP)} --config {config} >/dev/full"
+    result = subprocess.run(  # noqa: S602 - the shell redirects the output
+        command, shell=True, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "The output can't be written: No space left on device." in last_line(result)
+    errors = [line for line in result.stderr.splitlines() if "INFO" not in line]
+    assert errors == [last_line(result)]
+
+
+def _killed_after(count: int, config: str) -> tuple[set[str], dict[str, Any]]:
+    """Kill the tap after a number of lines; return the records so far and the last state."""
+    with subprocess.Popen([*TAP, "--config", config], stdout=subprocess.PIPE, text=True) as tap:  # noqa: S603
+        assert tap.stdout is not None
+        lines = [tap.stdout.readline() for _ in range(count)]
+        tap.kill()
+    states = [line for line in lines if '"type":"STATE"' in line]
+    return _written("".join(lines)), json.loads(states[-1])["value"] if states else {}
+
+
+def _written(output: str) -> set[str]:
+    """Return the records of an output, each with its stream, as JSON."""
+    return {
+        json.dumps([line["stream"], line["record"]], sort_keys=True)
+        for line in messages(output)
+        if line["type"] == "RECORD"
+    }
+
+
+def _bookmarks(output: str) -> dict[str, Any]:
+    """Return the bookmarks of the last STATE, by stream."""
+    states = [line["value"]["bookmarks"] for line in messages(output) if line["type"] == "STATE"]
+    return {
+        stream: bookmark
+        for stream, bookmark in (states[-1] if states else {}).items()
+        if "replication_key_value" in bookmark
+    }
+
+
+def _epoch(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
