@@ -55,7 +55,7 @@ def below(name: str, limit: float, measured: float, unit: str) -> Outcome:
 
 
 def format_table(outcomes: Sequence[Outcome]) -> str:
-    """Return the outcomes as a text table."""
+    """Return the outcomes as a table in plain text."""
     rows = [_HEADER] + [(*astuple(row)[:-1], "met" if row.met else "MISSED") for row in outcomes]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from tap_voicecalls.tap import SETTINGS, TapVoiceCalls
+from tap_voicecalls.registry import SETTINGS
+from tap_voicecalls.tap import TapVoiceCalls
 
 
 @dataclass(frozen=True)

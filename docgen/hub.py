@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from docgen.meltano_yml import setting_definition
-from tap_voicecalls.tap import SETTING_GROUPS
+from tap_voicecalls.registry import SETTING_GROUPS
 
 if TYPE_CHECKING:
     from docgen.about import About

@@ -350,7 +350,7 @@ def example(name: str) -> list[Row]:
 
 
 def format_utc(at: datetime) -> str:
-    """Return a time as a timestamp in the format of both vendors."""
+    """Format a datetime as both vendors do."""
     return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -260,7 +260,7 @@ class Talkdesk:
 
 
 async def _add_trace_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the header with the trace id that Talkdesk's support asks for."""
+    """Add the header with the trace id that Talkdesk's support needs."""
     response.headers.setdefault("platform-tid", f"sandbox-{id(request):x}")
 
 

@@ -1,1 +1,1 @@
-"""Singer tap for contact-centre calls: Talkdesk Explore and Zendesk Talk."""
+"""Singer tap for contact-center calls: Talkdesk Explore and Zendesk Talk."""

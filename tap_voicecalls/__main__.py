@@ -1,4 +1,4 @@
-"""Runs the tap as `python -m tap_voicecalls`."""
+"""Run the tap as `python -m tap_voicecalls`."""
 
 from __future__ import annotations
 

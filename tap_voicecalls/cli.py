@@ -1,4 +1,4 @@
-"""The command line: the SDK's, ending in messages instead of tracebacks."""
+"""The command line: the SDK's, with one message per failure instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ if TYPE_CHECKING:
 
 
 class VoiceCallsCommand(SingerCommand):
-    """The tap's command; whatever ends it early is told in a line on stderr."""
+    """The tap's command. Whatever ends it early is reported on stderr."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
-        """Runs the tap.
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's type
+        """Run the tap.
 
         Raises:
-            VoiceCallsError: What it writes goes nowhere any more.
+            VoiceCallsError: Standard output can't be written any more.
         """
         try:
             return super().invoke(ctx)
         except OutputClosedError as error:
             raise VoiceCallsError(
-                f"{error} The next run goes on from the last state that was saved."
+                f"{error} The next run resumes from the last state that was saved."
             ) from None
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as click has it
-        """Runs the command and exits: with 1 where something failed."""
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's type
+        """Run the command and exit, with code 1 after a failure."""
         try:
             return super().main(*args, **kwargs)
         except ConfigError as error:
-            said = error.messages
+            messages = error.messages
         except SyncFailedError as error:
-            said = tuple(f"{stream}: {sentence}" for stream, sentence in error.failures.items())
+            messages = tuple(f"{stream}: {text}" for stream, text in error.failures.items())
         except VoiceCallsError as error:
-            said = (str(error),)
+            messages = (str(error),)
         except Exception as error:
-            self.logger.debug("What went wrong:", exc_info=True)
-            what = str(error).partition("\n")[0].rstrip(".") or "no more is known"
-            hint = "Check the settings, the catalog and the state file; to report it, run with"
-            said = (f"{type(error).__name__}: {what}. {hint} TAP_VOICECALLS_LOGLEVEL=DEBUG.",)
-        for sentence in said:
-            self.logger.error(sentence)
+            self.logger.debug("Traceback of the failure:", exc_info=True)
+            details = str(error).partition("\n")[0].rstrip(".") or "no details"
+            hint = "Check the settings, the catalog and the state file. To report it, run with"
+            messages = (
+                f"{type(error).__name__}: {details}. {hint} TAP_VOICECALLS_LOGLEVEL=DEBUG.",
+            )
+        for message in messages:
+            self.logger.error(message)
         sys.exit(1)

@@ -1,9 +1,8 @@
-"""The settings that both vendors share, and the checks that JSON schema can't make."""
+"""The settings that all vendors share, and the checks that a JSON schema can't express."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 
 from tap_voicecalls.errors import ConfigError
-from tap_voicecalls.timestamps import parse_timestamp
+from tap_voicecalls.timestamps import DateRange, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,68 +22,60 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         th.DateTimeType,
         required=True,
         title="Start date",
-        description="The earliest time to read, in RFC 3339, such as `2026-01-01T00:00:00Z`; "
-        "without a zone it is UTC.",
+        description="Earliest time to read, as an RFC 3339 timestamp such as "
+        "`2026-01-01T00:00:00Z`. Without a time zone it is UTC.",
     ),
     th.Property(
         "end_date",
         th.DateTimeType,
         title="End date",
-        description="Read only what is before this time, in RFC 3339; for bounded backfills.",
+        description="Read only what is before this RFC 3339 timestamp. For bounded backfills.",
     ),
     th.Property(
         "user_agent",
         th.StringType,
         title="User agent",
-        description="How the tap calls itself to the vendors; by default its name and version.",
+        description="`User-Agent` header for both APIs. Defaults to the tap's name and version.",
     ),
 )
 
 
-@dataclass(frozen=True)
-class DateRange:
-    """The time to read: from `start`, included, to `end`, left out; None means up to now."""
-
-    start: datetime
-    end: datetime | None
-
-
 def read_date_range(config: Mapping[str, Any]) -> DateRange:
-    """The time that the settings ask for.
+    """Return the range of time that the settings ask for.
 
     Raises:
-        ConfigError: A time can't be read, or the end is not after the start.
+        ConfigError: A timestamp is malformed, or the range is empty.
     """
     start, end = (
-        _read_time(name, config[name]) if name in config else None
+        _read_timestamp(name, config[name]) if name in config else None
         for name in ("start_date", "end_date")
     )
     if start is None:
         raise missing_start_date()
     if end is not None and end <= start:
-        raise ConfigError("end_date must be later than start_date, as nothing lies between them.")
+        raise ConfigError("end_date must be later than start_date.")
     return DateRange(start, end)
 
 
 def missing_start_date() -> ConfigError:
-    """What to raise without the one setting that has to be there."""
+    """Return the error for a config without `start_date`, the one required setting."""
     return ConfigError(
         "start_date is missing: set it to the earliest time to read, such as 2026-01-01T00:00:00Z."
     )
 
 
-def _read_time(name: str, value: object) -> datetime:
+def _read_timestamp(name: str, value: object) -> datetime:
     try:
         return parse_timestamp(str(value))
     except ValueError:
         raise ConfigError(
-            f"{name} is {str(value)[:40]!r}, which is no time: write it in RFC 3339, "
-            f"such as 2026-01-01T00:00:00Z."
+            f"{name}: {str(value)[:40]!r} is not an RFC 3339 timestamp, "
+            f"for example 2026-01-01T00:00:00Z."
         ) from None
 
 
-def present(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are set: an empty text, as a blank line in `.env` makes it, is not."""
+def drop_blank(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are set; an empty string, as a blank line in `.env`, is not."""
     stripped = {
         name: value.strip() if isinstance(value, str) else value for name, value in config.items()
     }
@@ -92,10 +83,10 @@ def present(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_url(config: Mapping[str, Any], name: str) -> str | None:
-    """A base URL from the settings, without a closing slash; None where it is not set.
+    """Return a base URL from the settings without a trailing slash, or None if it is not set.
 
     Raises:
-        ConfigError: It is no URL that credentials may be sent to.
+        ConfigError: It is not a URL that credentials may be sent to.
     """
     if name not in config:
         return None
@@ -110,8 +101,8 @@ def read_url(config: Mapping[str, Any], name: str) -> str | None:
         raise ConfigError(f"{name} must be a plain URL, without a user name, `?` or `#`.")
     if url.scheme == "http" and not _is_loopback(host):
         raise ConfigError(
-            f"{name} must begin with https://, as credentials are sent to it; "
-            f"http:// is for this machine alone."
+            f"{name} must begin with https://, because credentials are sent to it; "
+            f"http:// is allowed for loopback addresses only."
         )
     return str(config[name]).rstrip("/")
 
@@ -123,17 +114,19 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def read_name(config: Mapping[str, Any], name: str, domains: re.Pattern[str], example: str) -> str:
-    """An account's name from a setting that may hold its whole host or a URL.
+def read_account_name(
+    config: Mapping[str, Any], name: str, domains: re.Pattern[str], example: str
+) -> str:
+    """Return an account's name from a setting that may hold its host name or a URL.
 
     Args:
         config: The settings.
         name: The setting.
-        domains: What may follow the name in a host, from the first dot on.
-        example: A host as it should look, for the sentence.
+        domains: What may follow the account's name in a host name, after the first dot.
+        example: A host name as it should be, for the error message.
 
     Raises:
-        ConfigError: It holds something else.
+        ConfigError: The setting holds something else.
     """
     value = str(config[name]).lower()
     host = urlsplit(value if "//" in value else f"//{value}").netloc
@@ -145,13 +138,13 @@ def read_name(config: Mapping[str, Any], name: str, domains: re.Pattern[str], ex
     return label
 
 
-def require(config: Mapping[str, Any], names: tuple[str, ...], why: str) -> None:
-    """Asks for settings that only make sense together.
+def require(config: Mapping[str, Any], names: tuple[str, ...], reason: str) -> None:
+    """Check that settings which only work together are all set.
 
     Raises:
-        ConfigError: Some of them are missing; the sentence names those.
+        ConfigError: Some of them are missing; the message names those.
     """
     missing = [name for name in names if name not in config]
     if missing:
-        are = "is" if len(missing) == 1 else "are"
-        raise ConfigError(f"{' and '.join(missing)} {are} missing: {why}.")
+        verb = "is" if len(missing) == 1 else "are"
+        raise ConfigError(f"{' and '.join(missing)} {verb} missing: {reason}.")

@@ -1,4 +1,4 @@
-"""Failures that are told to whoever runs the tap, in one sentence each."""
+"""Errors that are reported to the person who runs the tap, in one message each."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class VoiceCallsError(Exception):
-    """A failure told in one sentence: which vendor, what is wrong, what to do."""
+    """A failure with a message for people: which vendor, what is wrong, what to do."""
 
 
 class ConfigError(VoiceCallsError):
     """Settings that are missing or malformed.
 
     Attributes:
-        messages: One sentence a setting, none of which shows a secret.
+        messages: One message per setting. None of them contains a secret.
     """
 
     def __init__(self, *messages: str) -> None:
@@ -25,26 +25,26 @@ class ConfigError(VoiceCallsError):
 
 
 class FatalApiError(VoiceCallsError):
-    """An API's answer that trying again will not change.
+    """A response that a retry does not change.
 
     Attributes:
         status: The HTTP status.
-        words: What the API itself said, without secrets.
+        api_message: The API's own error message, redacted.
     """
 
-    def __init__(self, sentence: str, *, status: int, words: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, *, status: int, api_message: str) -> None:
+        super().__init__(message)
         self.status = status
-        self.words = words
+        self.api_message = api_message
 
 
 class SyncFailedError(VoiceCallsError):
-    """One or more streams could not be read to their end.
+    """One or more streams could not be read completely.
 
     Attributes:
-        failures: The sentence of each stream that failed, by the stream's name.
+        failures: The message of each stream that failed, by the stream's name.
     """
 
     def __init__(self, failures: Mapping[str, str]) -> None:
         self.failures = dict(failures)
-        super().__init__("\n".join(f"{stream}: {said}" for stream, said in self.failures.items()))
+        super().__init__("\n".join(f"{name}: {text}" for name, text in self.failures.items()))

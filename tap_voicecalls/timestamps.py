@@ -1,78 +1,67 @@
-"""Times: one clock for everything that waits or looks at the time, one text form in UTC."""
+"""Timestamps: parsing, one text form in UTC, ranges, durations for people."""
 
 from __future__ import annotations
 
 import math
 import re
-import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pendulum
 
-if TYPE_CHECKING:
-    from threading import Event
-
-#: A time as the vendors usually write it: in UTC, in whole seconds.
-UTC_SECONDS = r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ"
-is_utc_seconds = re.compile(UTC_SECONDS).fullmatch
-_IS_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
+#: A valid timestamp as both vendors usually write it: in UTC, in whole seconds. February 29 and
+#: the year 0 don't match, so that whatever matches is a real time.
+UTC_SECONDS = (
+    r"(?!0000)\d{4}-"
+    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
+)
+is_utc_seconds = re.compile(UTC_SECONDS, re.ASCII).fullmatch
+_is_timestamp = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE | re.ASCII
 ).fullmatch
 
 
-class Clock:
-    """The time, and waiting for it to pass. Tests travel by giving the tap another one."""
+@dataclass(frozen=True)
+class DateRange:
+    """A half-open range of time: `start` is included, `end` is not. No `end` means until now."""
 
-    def now(self) -> datetime:
-        """The time of day, in UTC."""
-        return datetime.now(timezone.utc)
-
-    def monotonic(self) -> float:
-        """Seconds that only ever go forward, for durations and deadlines."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float, interrupt: Event | None = None) -> None:
-        """Waits `seconds`, or until `interrupt` is set."""
-        if interrupt is None:
-            time.sleep(seconds)
-        else:
-            interrupt.wait(seconds)
+    start: datetime
+    end: datetime | None
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Reads a date or a time as RFC 3339 writes it; without a zone it is UTC.
+    """Parse an RFC 3339 date or timestamp; without a time zone it is UTC.
 
     Raises:
-        ValueError: The text is no such time.
+        ValueError: The text is not a valid timestamp.
     """
     text = text.strip()
-    if not _IS_TIME(text):
-        raise ValueError(f"not an RFC 3339 time: {text[:40]!r}")
+    if not _is_timestamp(text):
+        raise ValueError(f"not an RFC 3339 timestamp: {text[:40]!r}")
     moment = cast("datetime", pendulum.parse(text.upper(), tz="UTC"))
     try:
         moment = moment.astimezone(timezone.utc)
     except OverflowError:
-        raise ValueError(f"a time outside the calendar: {text!r}") from None
-    # Plain again: pendulum's differences can't be divided by each other.
+        raise ValueError(f"a timestamp outside the calendar: {text!r}") from None
+    # A plain datetime again: pendulum's differences can't be divided by each other.
     return datetime.combine(moment.date(), moment.time(), timezone.utc)
 
 
 def format_utc(moment: datetime) -> str:
-    """A moment as text in UTC, cut to whole seconds.
+    """Format a moment in UTC, truncated to whole seconds.
 
-    It is the form of every bookmark: of a fixed width, because the SDK compares bookmarks as text.
+    Every bookmark has this form. Its width is fixed because the SDK compares bookmarks as strings.
     """
     return moment.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
 def normalize_utc(text: str) -> str:
-    """Rewrites a time to UTC; what the vendors usually send comes back unchanged.
-
-    Fractions of a second are kept.
+    """Convert a timestamp to UTC. Fractions of a second are kept.
 
     Raises:
-        ValueError: The text is no RFC 3339 time.
+        ValueError: The text is not a valid RFC 3339 timestamp.
     """
     if is_utc_seconds(text):
         return text
@@ -82,7 +71,7 @@ def normalize_utc(text: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A length of time for people, from seconds: `7 s`, `3 min`, `2 h 5 min`."""
+    """Format a duration for people: `7 s`, `3 min`, `2 h 5 min`."""
     whole = math.ceil(seconds)
     if whole < 2 * 60:
         return f"{whole} s"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 import json
 import threading
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from tap_voicecalls.clock import Clock
 from tap_voicecalls.errors import SyncFailedError
 from tap_voicecalls.sync.writer import MessageWriter
 from tap_voicecalls.tap import TapVoiceCalls
-from tap_voicecalls.timestamps import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,18 +112,6 @@ class _Collector(io.BytesIO):
         return len(data)
 
 
-class _CapturedWriter(MessageWriter):
-    """The production writer with `output` in place of standard output."""
-
-    def __init__(self, output: BinaryIO) -> None:
-        super().__init__()
-        self._stdout: Any = SimpleNamespace(buffer=output)
-
-    def _write(self) -> None:
-        with redirect_stdout(self._stdout):
-            super()._write()
-
-
 def make_tap(clock: Clock, config: Mapping[str, Any], **options: Any) -> TapVoiceCalls:
     """Return a tap that reads and waits by `clock`.
 
@@ -165,7 +151,7 @@ def sync(
         config,
         state=None if state is None else _copy(state),
         catalog=None if catalog is None else dict(catalog),
-        message_writer=_CapturedWriter(collector),
+        message_writer=MessageWriter(collector),
     )
     if only is not None:
         for stream in tap.streams.values():

@@ -104,7 +104,7 @@ def test_invalid_environment_variable_is_named() -> None:
         TAP_VOICECALLS_ZENDESK_LOOKBACK_SECONDS="a lot",
     )
     assert result.returncode == 1
-    assert "TAP_VOICECALLS_ZENDESK_LOOKBACK_SECONDS is 'a lot'" in last_line(result)
+    assert "TAP_VOICECALLS_ZENDESK_LOOKBACK_SECONDS: 'a lot' is not an integer" in last_line(result)
     assert "Traceback" not in result.stderr
 
 
@@ -121,7 +121,10 @@ def test_invalid_bookmark_is_named_before_any_request(sandbox: Sandbox, tmp_path
     config = write(tmp_path, "config.json", settings(sandbox))
     result = run("--config", config, "--state", write(tmp_path, "state.json", state))
     assert result.returncode == 1
-    assert "The bookmark of zendesk_legs in the state is 'last week'" in last_line(result)
+    assert (
+        "The bookmark of zendesk_legs in the state, 'last week', is not an RFC 3339"
+        in last_line(result)
+    )
     assert sandbox.requests == []
 
 
@@ -131,7 +134,9 @@ def test_one_vendor_syncs_if_the_other_fails(sandbox: Sandbox, tmp_path: Path) -
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert last_line(result).endswith("talkdesk_account and talkdesk_region.")
-    assert "talkdesk_calls: Talkdesk answered POST /oauth/token with 401" in last_line(result)
+    assert "talkdesk_calls: Talkdesk returned 401 Unauthorized for POST /oauth/token:" in last_line(
+        result
+    )
     streams = [line["stream"] for line in messages(result.stdout) if line["type"] == "RECORD"]
     assert streams.count("zendesk_calls") == 60
     assert streams.count("talkdesk_calls") == 0
@@ -154,14 +159,17 @@ def test_connection_test_prints_results_and_sets_exit_code(
     ready = run("--config", write(tmp_path, "ready.json", settings(sandbox)), "--test")
     assert ready.returncode == 0
     assert [line.partition(":")[0] for line in ready.stdout.splitlines()] == [
-        "Talkdesk is ready",
         "Zendesk is ready",
+        "Talkdesk is ready",
     ]
     wrong = settings(sandbox, zendesk_client_secret="wrong")
     failed = run("--config", write(tmp_path, "failed.json", wrong), "--test")
     assert failed.returncode == 1
     assert failed.stdout.startswith("Talkdesk is ready")
-    assert "Zendesk is not ready: Zendesk answered POST /oauth/tokens with 401" in last_line(failed)
+    assert (
+        "Zendesk is not ready: Zendesk returned 401 Unauthorized for POST /oauth/tokens:"
+        in last_line(failed)
+    )
 
 
 def test_requests_use_the_proxy_from_the_environment(tmp_path: Path) -> None:
@@ -250,7 +258,7 @@ def test_sigterm_interrupts_a_retry_delay(sandbox: Sandbox, tmp_path: Path) -> N
         config = write(tmp_path, "config.json", settings(sandbox))
         with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
             assert tap.stderr is not None
-            assert any("trying again in" in line for line in tap.stderr)
+            assert any("retrying in" in line for line in tap.stderr)
             tap.send_signal(signal.SIGTERM)
             try:
                 assert tap.wait(timeout=30) == 0
@@ -286,7 +294,7 @@ def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path) -> N
         command, shell=True, capture_output=True, text=True, check=False
     )
     assert len(result.stdout.splitlines()) == 3
-    assert "The target went away" in last_line(result)
+    assert "The target closed the pipe" in last_line(result)
     errors = [line for line in result.stderr.splitlines() if "INFO" not in line]
     assert errors == [last_line(result)]
     assert "Traceback" not in result.stderr
@@ -299,7 +307,7 @@ def test_full_disk_is_one_error_message_and_exit_code_1(sandbox: Sandbox, tmp_pa
         command, shell=True, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
-    assert "The output can't be written: No space left on device." in last_line(result)
+    assert "Standard output could not be written: No space left on device." in last_line(result)
     errors = [line for line in result.stderr.splitlines() if "INFO" not in line]
     assert errors == [last_line(result)]
 

@@ -15,7 +15,9 @@ import pytest
 
 from sandbox.client_key import ClientKey
 from tap_voicecalls.errors import ConfigError
-from tap_voicecalls.tap import SETTING_GROUPS, SETTINGS, TapVoiceCalls
+from tap_voicecalls.registry import SETTING_GROUPS, SETTINGS
+from tap_voicecalls.sync.stream import VendorStream
+from tap_voicecalls.tap import TapVoiceCalls
 
 ZENDESK = {
     "start_date": "2026-01-01T00:00:00Z",
@@ -37,6 +39,13 @@ VALID_VALUES = {
 }
 
 
+def account_of(tap: TapVoiceCalls) -> Any:
+    """Return the account of the only vendor that is configured."""
+    stream = next(iter(tap.streams.values()))
+    assert isinstance(stream, VendorStream)
+    return stream.account
+
+
 def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
     """Return a copy of the config without the named settings."""
     return {name: value for name, value in config.items() if name not in names}
@@ -47,10 +56,10 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
     [
         ({}, ["start_date is missing"]),
         ({"start_date": "2026-01-01"}, ["No vendor", "zendesk_subdomain", "talkdesk_account"]),
-        (ZENDESK | {"start_date": "banana"}, ["start_date is 'banana'", "RFC 3339"]),
-        (ZENDESK | {"start_date": "2026-02-30"}, ["start_date is '2026-02-30'"]),
+        (ZENDESK | {"start_date": "banana"}, ["start_date: 'banana' is not", "RFC 3339"]),
+        (ZENDESK | {"start_date": "2026-02-30"}, ["start_date: '2026-02-30' is not"]),
         (ZENDESK | {"start_date": 20260101}, ["start_date is not valid", "'string'"]),
-        (ZENDESK | {"end_date": "3 days ago"}, ["end_date is '3 days ago'"]),
+        (ZENDESK | {"end_date": "3 days ago"}, ["end_date: '3 days ago' is not"]),
         (ZENDESK | {"end_date": "2025-01-01"}, ["end_date must be later than start_date"]),
         (without(ZENDESK, "zendesk_access_token"), ["no credentials", "zendesk_client_id"]),
         (without(ZENDESK, "zendesk_subdomain"), ["zendesk_subdomain is missing"]),
@@ -58,7 +67,7 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
         (ZENDESK | {"zendesk_email": "x"}, ["zendesk_api_token is missing"]),
         (ZENDESK | {"zendesk_api_token": "s3cr3t"}, ["zendesk_email is missing"]),
         (ZENDESK | {"zendesk_access_token": "s3cr3t s3cr3t"}, ["zendesk_access_token must be"]),
-        (ZENDESK | {"zendesk_access_token": ["s3cr3t"]}, ["zendesk_access_token must be a text"]),
+        (ZENDESK | {"zendesk_access_token": ["s3cr3t"]}, ["zendesk_access_token must be a string"]),
         (ZENDESK | {"zendesk_requests_per_minute": 0}, ["zendesk_requests_per_minute", "minimum"]),
         (ZENDESK | {"zendesk_lookback_seconds": -1}, ["zendesk_lookback_seconds"]),
         (ZENDESK | {"zendesk_url": "http://acme.zendesk.com"}, ["zendesk_url", "https://"]),
@@ -71,7 +80,7 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
         (TALKDESK | {"talkdesk_key_id": "x"}, ["talkdesk_private_key is missing"]),
         (
             TALKDESK | {"talkdesk_key_id": "x", "talkdesk_private_key": "s3cr3t"},
-            ["talkdesk_private_key is no EC private key"],
+            ["talkdesk_private_key is not an EC private key"],
         ),
         (TALKDESK | {"talkdesk_window_days": 32}, ["talkdesk_window_days", "maximum of 31"]),
         (TALKDESK | {"talkdesk_concurrent_jobs": 11}, ["talkdesk_concurrent_jobs"]),
@@ -98,7 +107,7 @@ def test_invalid_zendesk_subdomain_is_an_error(name: str) -> None:
 )
 def test_zendesk_subdomain_may_be_a_host_or_url(name: str) -> None:
     tap = TapVoiceCalls(config=ZENDESK | {"zendesk_subdomain": name})
-    assert tap.zendesk_settings.url == "https://acme.zendesk.com"
+    assert account_of(tap).settings.url == "https://acme.zendesk.com"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +121,7 @@ def test_zendesk_subdomain_may_be_a_host_or_url(name: str) -> None:
 @pytest.mark.parametrize("account", ["acme", "acme.mytalkdesk.com", "https://acme.talkdeskid.eu/x"])
 def test_talkdesk_region_selects_the_hosts(region: str, api: str, token: str, account: str) -> None:
     config = TALKDESK | {"talkdesk_region": region, "talkdesk_account": account}
-    settings = TapVoiceCalls(config=config).talkdesk_settings
+    settings = account_of(TapVoiceCalls(config=config)).settings
     assert (settings.api_url, settings.token_url) == (api, token)
 
 
@@ -122,7 +131,7 @@ def test_unlisted_talkdesk_region_works_with_explicit_urls() -> None:
         "talkdesk_api_url": "https://api.talkdeskapp.au/",
         "talkdesk_token_url": "https://acme.talkdeskid.au/oauth/token",
     }
-    settings = TapVoiceCalls(config=config).talkdesk_settings
+    settings = account_of(TapVoiceCalls(config=config)).settings
     assert settings.api_url == "https://api.talkdeskapp.au"
 
 

@@ -54,7 +54,7 @@ def check(sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]
 
 
 def test_readable_vendors_are_reported_ready(check: Check) -> None:
-    assert check() == ([TALKDESK_IS_READY, ZENDESK_IS_READY], {})
+    assert check() == ([ZENDESK_IS_READY, TALKDESK_IS_READY], {})
 
 
 def test_vendor_without_settings_is_skipped(sandbox: Sandbox, check: Check) -> None:

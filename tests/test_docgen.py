@@ -14,7 +14,7 @@ from docgen import PROJECT, generated_files
 from docgen.about import Setting
 from docgen.readme import table_row
 from docgen.sections import replace_section
-from tap_voicecalls.tap import SETTINGS
+from tap_voicecalls.registry import SETTINGS
 from tests.harness import KEYS
 
 SNAPSHOTS = PROJECT / "tests/snapshots"
@@ -79,9 +79,9 @@ def test_every_secret_is_sensitive_in_meltano(path: str) -> None:
 @pytest.mark.parametrize(
     ("schema", "cells"),
     [
-        ({"type": ["string", "null"], "format": "date-time"}, "time |"),
+        ({"type": ["string", "null"], "format": "date-time"}, "date-time |"),
         ({"type": ["string", "null"], "format": "uri"}, "URL |"),
-        ({"type": ["string", "null"], "default": "read"}, "text | `read`"),
+        ({"type": ["string", "null"], "default": "read"}, "string | `read`"),
         ({"type": ["string", "null"], "secret": True}, "secret |"),
         ({"type": ["integer", "null"], "minimum": 0, "default": 0}, "integer, 0 or more | `0`"),
         ({"type": ["integer", "null"], "maximum": 9}, "integer, 9 or less |"),
@@ -98,7 +98,7 @@ def test_readme_row_shows_type_and_default(schema: dict[str, Any], cells: str) -
 def test_readme_row_marks_required_setting() -> None:
     schema = {"type": ["string"], "title": "A setting", "description": "Its meaning."}
     setting = Setting("name", schema, is_required=True, is_own=True)
-    assert table_row(setting) == "| `name` | text | required | Its meaning. |"
+    assert table_row(setting) == "| `name` | string | required | Its meaning. |"
 
 
 @pytest.mark.parametrize("stream", KEYS)

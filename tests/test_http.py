@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_retry_after_is_honored_in_every_form(
         output = account.sync()
     assert output.failures == {}
     assert clock.sleeps == [seconds, *account.regular_sleeps]
-    assert sum("no more requests just now" in line for line in caplog.messages) == 1
+    assert sum("rate limit reached (429 Too Many Requests" in line for line in caplog.messages) == 1
 
 
 def test_429_is_retried_for_many_minutes(account: VendorAccount, clock: FakeClock) -> None:
@@ -91,7 +92,7 @@ def test_429_is_retried_for_many_minutes(account: VendorAccount, clock: FakeCloc
 def test_endless_429_is_an_error(account: VendorAccount) -> None:
     account.add_faults(Fault.status(account.path, 429, times=None))
     output = account.sync()
-    assert f"{account.name} allows no more requests" in output.failure
+    assert f"{account.name}: rate limit reached" in output.failure
     assert "Run the tap again later" in output.failure
 
 
@@ -160,7 +161,7 @@ def test_lasting_server_error_fails_after_some_minutes(
         ),
         (404, {"error": "InvalidEndpoint", "description": "Not found"}, ["InvalidEndpoint"]),
         (404, "<html><head><title>No</title></head><body>help desk</body></html>", ["help desk"]),
-        (400, "start_time is nonsense", ["start_time is nonsense"]),
+        (400, "start_time is malformed", ["start_time is malformed"]),
         (
             400,
             {
@@ -180,7 +181,8 @@ def test_client_error_is_not_retried_and_quotes_the_api(
     account.add_faults(Fault.status(account.path, status, body=body, times=None))
     failure = account.sync().failure
     assert failure.startswith(
-        f"{account.name} answered {account.method} {account.path} with {status}"
+        f"{account.name} returned {status} {HTTPStatus(status).phrase} "
+        f"for {account.method} {account.path}:"
     )
     for part in (*quoted, *CAUSES[account.name].get(status, ())):
         assert part in failure

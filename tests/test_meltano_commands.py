@@ -93,7 +93,7 @@ def test_full_refresh_reloads_existing_rows(
 
 def test_failed_stream_fails_the_run_with_a_reason(incident: Incident) -> None:
     assert incident.failed.returncode == 1
-    assert "zendesk_legs: Zendesk answered GET" in incident.failed.stderr
+    assert "zendesk_legs: Zendesk returned" in incident.failed.stderr
     assert "Traceback" not in incident.failed.stderr
 
 
@@ -192,4 +192,7 @@ def test_connection_test_reports_each_vendor(pipeline: Pipeline) -> None:
     )
     assert test.returncode == 1
     assert "Talkdesk is ready: " in test.stdout
-    assert "Zendesk is not ready: Zendesk answered POST /oauth/tokens with 401" in test.stderr
+    assert (
+        "Zendesk is not ready: Zendesk returned 401 Unauthorized for POST /oauth/tokens:"
+        in test.stderr
+    )

@@ -17,7 +17,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
-from tap_voicecalls.timestamps import Clock
+from tap_voicecalls.clock import Clock
 from tests.harness import NOW, FakeClock, bookmarks, sync, timestamp
 from tests.vendors import FILE, JOB_STATUS, PRESIGNED, TALKDESK_EXAMPLE, TalkdeskAccount
 
@@ -350,8 +350,8 @@ def test_file_that_stays_broken_is_an_error(talkdesk: TalkdeskAccount) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda body: body | {"total": body["total"] + 1}, "2 rows and says that it should be 3"),
-        (lambda body: body | {"total": body["total"] - 1}, "2 rows and says that it should be 1"),
+        (lambda body: body | {"total": body["total"] + 1}, "2 rows and states a total of 3"),
+        (lambda body: body | {"total": body["total"] - 1}, "2 rows and states a total of 1"),
         (lambda body: body | {"entries": None}, "null for `entries`"),
         (lambda body: {"type": "calls", "total": body["total"]}, "neither `entries` nor"),
         (
@@ -359,9 +359,9 @@ def test_file_that_stays_broken_is_an_error(talkdesk: TalkdeskAccount) -> None:
                 body
                 | {"entries": [{"interaction_id": "x", "call_type": "in"}, *body["entries"][1:]]}
             ),
-            "without call_id (its fields: call_type, interaction_id",
+            "without `call_id` (its fields: call_type, interaction_id",
         ),
-        (lambda body: body | {"entries": ["text", *body["entries"][1:]]}, "no object"),
+        (lambda body: body | {"entries": ["text", *body["entries"][1:]]}, "not a JSON object"),
     ],
     ids=["too few", "too many", "null", "missing", "explore_calls", "not an object"],
 )
@@ -489,6 +489,6 @@ def test_progress_logs_the_windows(
         talkdesk.sync(days=50, talkdesk_window_days=10)
     progress = [line for line in caplog.messages if "rows, read up to" in line]
     assert "of 5 windows done" in progress[0]
-    assert "under way" in progress[0]
+    assert "running" in progress[0]
     assert "50 rows" in progress[-1]
     assert "5 of 5 windows done" in progress[-1]

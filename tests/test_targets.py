@@ -448,5 +448,5 @@ def test_tap_reports_pipe_closed_by_failing_target(tmp_path: Path) -> None:
     tap_log, target_log = result.logs
     assert result.exit_codes == (1, 1)
     assert "Invalid configuration" in target_log
-    assert "The target went away before everything was written" in tap_log.splitlines()[-1]
+    assert "The target closed the pipe before everything was written" in tap_log.splitlines()[-1]
     assert "Traceback" not in tap_log

@@ -24,7 +24,8 @@ import pytest
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
-from tap_voicecalls.sync.writer import PIECE, MessageWriter
+from tap_voicecalls.sync.conform import Record
+from tap_voicecalls.sync.writer import BUFFER_SIZE, MessageWriter
 from tests.harness import KEYS, NOW, FakeClock, make_tap, timestamp
 
 if TYPE_CHECKING:
@@ -166,7 +167,13 @@ def test_records_are_written_in_large_chunks(config: dict[str, Any]) -> None:
     messages, output = run(config, MessageWriter())
     kinds = [message["type"] for message in messages]
     others = len(kinds) - kinds.count("RECORD")
-    assert output.writes <= others + len(output.getvalue()) / PIECE + 1
+    assert output.writes <= others + len(output.getvalue()) / BUFFER_SIZE + 1
+
+
+class Call(Record):
+    """A record of a stream with one column."""
+
+    id: int
 
 
 def test_records_are_flushed_before_the_state_that_follows(
@@ -174,7 +181,7 @@ def test_records_are_flushed_before_the_state_that_follows(
 ) -> None:
     writer = MessageWriter()
     writer.write_message(RecordMessage(stream="calls", record={"id": 1}))
-    writer.write_records("calls", [{"id": 2}], NOW)
+    writer.write_records("calls", [Call(id=2)], NOW)
     assert capfdbinary.readouterr().out == b""
     writer.write_message(StateMessage(value={}))
     assert [json.loads(line)["type"] for line in capfdbinary.readouterr().out.splitlines()] == [

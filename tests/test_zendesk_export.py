@@ -160,7 +160,7 @@ def test_pagination_loop_is_an_error(zendesk: ZendeskAccount, extra: str) -> Non
 
 
 def test_full_second_is_an_error(zendesk: ZendeskAccount) -> None:
-    """The error says from which bookmark to go on without the rest of the second."""
+    """The error states which bookmark skips the rest of the second."""
     before = zendesk.add_calls(hours_ago=[9, 8])
     zendesk.add_calls(hours_ago=[7] * 11)
     after = zendesk.add_calls(hours_ago=[6])
@@ -362,7 +362,7 @@ def test_wrong_count_is_a_warning(
     with caplog.at_level(logging.WARNING):
         output = zendesk.sync()
     assert output.ids == ids
-    assert any("counts 1000 rows and holds 2" in line for line in caplog.messages)
+    assert any("states 1000 rows and has 2" in line for line in caplog.messages)
 
 
 def test_row_without_id_is_an_error(zendesk: ZendeskAccount) -> None:
@@ -373,7 +373,7 @@ def test_row_without_id_is_an_error(zendesk: ZendeskAccount) -> None:
 
     zendesk.add_faults(Fault.edit(CALLS, clear, times=None))
     output = zendesk.sync()
-    assert "a row of calls without an id" in output.failure
+    assert "a row without `id`" in output.failure
     assert output.ids == []
 
 
@@ -443,6 +443,6 @@ def test_progress_logs_the_share_and_the_remaining_time(
     with caplog.at_level(logging.INFO):
         zendesk.sync()
     progress = [line for line in caplog.messages if "rows, read up to" in line]
-    assert any("% of the way" in line and "to go at 10 a minute" in line for line in progress)
+    assert any("%)" in line and "to go at 10 per minute" in line for line in progress)
     assert "250 rows" in progress[-1]
     assert "100 %" in progress[-1]

@@ -1,64 +1,67 @@
-"""Talking to an API: trying again what passes, telling in a sentence what does not."""
+"""The HTTP client of a vendor's API: it retries what may pass and reports what does not."""
 
 from __future__ import annotations
 
 import logging
 import math
 import threading
-from contextlib import AbstractContextManager, nullcontext, suppress
-from decimal import Decimal
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import backoff
-import msgspec
 import requests
 
 from tap_voicecalls.errors import FatalApiError, VoiceCallsError
+from tap_voicecalls.http.body import InvalidResponseError
 from tap_voicecalls.http.error_messages import api_error_message
 from tap_voicecalls.http.oauth import BearerAuth
+from tap_voicecalls.http.retry import (
+    MAX_WAIT,
+    RATE_LIMIT_TIMEOUT,
+    Action,
+    RetriableApiError,
+    Retries,
+    RetryPolicy,
+)
+from tap_voicecalls.http.urls import origin
 from tap_voicecalls.timestamps import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from requests.auth import AuthBase
 
-    from tap_voicecalls.timestamps import Clock
+    from tap_voicecalls.clock import Clock
 
 T = TypeVar("T")
 
-#: Seconds to connect, and between two pieces of an answer.
+#: Seconds to connect, and between two chunks of a response.
 TIMEOUT = (10.0, 120.0)
-#: For how many seconds a request is tried again when it meets a quota that others may be using up.
-QUOTA_RETRY_TIMEOUT = 30 * 60.0
-#: For how many seconds it is tried again for any other trouble.
-RETRY_TIMEOUT = 5 * 60.0
-#: No single wait is longer, whatever `Retry-After` says.
-MAX_WAIT = 10 * 60.0
-#: How long to wait on a 429 that does not say; both vendors count by the minute.
-QUOTA_WAIT = 60.0
-
-#: Bytes of an answer that are read at once; requests' own 10 KB cost more than what they hold.
-CHUNK = 1024 * 1024
-
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class InvalidResponseError(Exception):
-    """An answer whose body is not what it should be; worth asking for again."""
+@dataclass(frozen=True)
+class ApiProfile:
+    """What the client has to know about an API.
 
+    Attributes:
+        vendor: The vendor's name, for messages.
+        hint: What to do about an HTTP status that is not retried.
+        retry: Which responses are retried.
+        secrets: Strings that no message may contain.
+        request_id_header: The response header that the vendor's support needs.
+        certificate_hint: What else an untrusted certificate may mean.
+    """
 
-class RetriableApiError(Exception):
-    """Trouble that may pass: a request that failed in a way that is tried again."""
-
-    def __init__(self, sentence: str, *, wait: float | None = None, quota: bool = False) -> None:
-        super().__init__(sentence)
-        self.wait = wait
-        self.patience = QUOTA_RETRY_TIMEOUT if quota else RETRY_TIMEOUT
+    vendor: str
+    hint: Callable[[int], str]
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    secrets: tuple[str, ...] = ()
+    request_id_header: str | None = None
+    certificate_hint: str = ""
 
 
 class ApiClient:
@@ -66,38 +69,33 @@ class ApiClient:
 
     def __init__(  # noqa: PLR0913
         self,
-        vendor: str,
+        profile: ApiProfile,
         *,
         clock: Clock,
         user_agent: str,
         logger: logging.Logger,
-        hint: Callable[[int], str],
-        secrets: Iterable[str] = (),
-        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
-        stopped: threading.Event | None = None,
+        acquire: Callable[[], AbstractContextManager[object]] = nullcontext,
+        stop: threading.Event | None = None,
     ) -> None:
-        """Opens nothing yet.
+        """Make a client; nothing is sent yet.
 
         Args:
-            vendor: The vendor's name, for messages.
-            clock: What waits.
-            user_agent: Sent with every request.
-            logger: Takes a line for each wait.
-            hint: What to do about an HTTP status that is not tried again, as a sentence.
-            secrets: Texts that no sentence may show.
-            turn: A request is sent inside this context; it may wait for the request's turn.
-            stopped: Ends every wait, and the request that waits, when it is set.
+            profile: The API.
+            clock: The clock for waits and deadlines.
+            user_agent: The `User-Agent` header.
+            logger: Gets a line for each retry.
+            acquire: Requests are sent inside this context; it may wait for a request slot.
+            stop: Once it is set, waits end and no further request is sent.
         """
-        # Its debug lines hold whole URLs, presigned ones too, so no log configuration may ask
-        # for them.
+        # urllib3's debug lines contain whole URLs, also presigned ones: no log configuration may
+        # ask for them.
         logging.getLogger("urllib3").setLevel(logging.WARNING)
-        self.vendor = vendor
+        self.vendor = profile.vendor
         self.clock = clock
         self.logger = logger
-        self._advice = hint
-        self._secrets = tuple(secret for secret in secrets if secret)
-        self._turn = turn
-        self._stopped = stopped or threading.Event()
+        self._profile = profile
+        self._acquire = acquire
+        self._stop = stop or threading.Event()
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
 
@@ -105,41 +103,37 @@ class ApiClient:
         self,
         method: str,
         url: str,
-        read: Callable[[requests.Response], T],
+        parse: Callable[[requests.Response], T],
         *,
         auth: AuthBase | None = None,
         accept: Collection[int] = (HTTPStatus.OK,),
-        new_token_on: Collection[int] = (HTTPStatus.UNAUTHORIZED,),
         json: dict[str, Any] | None = None,
         form: dict[str, str] | None = None,
     ) -> T:
-        """Sends a request until it has an answer that can be read.
+        """Send a request, and retry it until there is a response that can be parsed.
 
-        Redirects are answers like others: credentials never follow one.
+        Redirects are responses like any other: credentials never follow one.
 
         Args:
             method: The HTTP method.
             url: The whole URL.
-            read: Makes of an answer what is wanted; it may raise `InvalidResponseError`.
+            parse: Parses a response; it may raise `InvalidResponseError`.
             auth: The credentials; without, none are sent.
-            accept: The statuses that `read` takes.
-            new_token_on: The statuses on which one new token is tried, if `auth` can make one.
-            json: A body to send as JSON.
-            form: A body to send as a form.
+            accept: The statuses that `parse` handles.
+            json: A JSON body.
+            form: A form body.
 
         Raises:
-            FatalApiError: The API refused.
-            VoiceCallsError: The trouble did not pass.
+            FatalApiError: The API returned an error that a retry does not change.
+            VoiceCallsError: The request still fails after retries.
         """
-        what = f"{method} {urlsplit(url).path}"
-        started = self.clock.monotonic()
-        pauses = backoff.expo(max_value=60)
-        next(pauses)  # backoff's generators begin when they are asked twice
-        token_was_new = not isinstance(auth, BearerAuth)
+        name = f"{method} {urlsplit(url).path}"
+        retries = Retries(self.clock)
+        may_refresh = isinstance(auth, BearerAuth)
         while True:
             try:
                 with (
-                    self._turn(),
+                    self._acquire(),
                     self._session.request(
                         method,
                         url,
@@ -152,128 +146,106 @@ class ApiClient:
                         stream=True,
                     ) as response,
                 ):
-                    status = response.status_code
-                    if status in accept:
-                        return read(response)
-                    if status in new_token_on and not token_was_new:
+                    if response.status_code in accept:
+                        return parse(response)
+                    action = self._profile.retry.action(response.status_code)
+                    if action is Action.REFRESH_TOKEN and may_refresh:
                         assert isinstance(auth, BearerAuth)  # noqa: S101 - for the type checker
-                        token_was_new = auth.invalidate(response.request)
+                        auth.invalidate(response.request)
+                        may_refresh = False
                         continue
-                    raise self._refusal(response, what)
+                    raise self._response_error(response, action, name)
             except RetriableApiError as error:
-                passing = error
+                retriable = error
             except InvalidResponseError as error:
-                passing = RetriableApiError(f"{self.vendor} answered {what} with {error}")
+                retriable = RetriableApiError(f"{self.vendor} returned {error} for {name}")
             except requests.RequestException as error:
-                passing = self._trouble(error, url, what)
-            except ValueError:  # requests looks where a redirect leads to, though it follows none
-                passing = RetriableApiError(
-                    f"{self.vendor} answered {what} with a redirect to what is no URL"
+                retriable = self._transport_error(error, url, name)
+            except ValueError:  # requests parses where a redirect leads to, though it follows none
+                retriable = RetriableApiError(
+                    f"{self.vendor} returned a redirect to an invalid URL for {name}"
                 )
-            if self.clock.monotonic() - started >= passing.patience:
-                waited = format_duration(self.clock.monotonic() - started)
-                raise VoiceCallsError(
-                    f"{passing}; it was tried again for {waited} without success. "
-                    f"Run the tap again later: it goes on from its last bookmark."
-                ) from None
-            wait = passing.wait
-            if wait is None:
-                wait = backoff.full_jitter(next(pauses))
-            self.logger.warning("%s; trying again in %s.", passing, format_duration(wait))
-            self.wait(wait)
+            wait = retries.next_wait(retriable)
+            self.logger.warning("%s; retrying in %s.", retriable, format_duration(wait))
+            self.sleep(wait)
 
-    def wait(self, seconds: float) -> None:
-        """Lets time pass.
+    def sleep(self, seconds: float) -> None:
+        """Sleep, unless the run is being stopped.
 
         Raises:
-            VoiceCallsError: Meanwhile it was said that no more answers are wanted.
+            VoiceCallsError: The run is being stopped.
         """
-        self.clock.sleep(seconds, self._stopped)
-        if self._stopped.is_set():
-            raise VoiceCallsError(f"{self.vendor}: the run is ending.")
+        self.clock.sleep(seconds, self._stop)
+        if self._stop.is_set():
+            raise VoiceCallsError(f"{self.vendor}: the run is being stopped.")
 
-    def _refusal(self, response: requests.Response, what: str) -> Exception:
-        """What to raise for an answer with a status that was not hoped for."""
+    def _response_error(
+        self, response: requests.Response, action: Action, name: str
+    ) -> RetriableApiError | FatalApiError:
+        """Return the error for a response with a status that is not accepted."""
         status = response.status_code
         sent = response.request.headers.get("Authorization", "").split()[1:]
-        words = api_error_message(response, secrets=(*self._secrets, *sent))
-        said = f'{status} "{words}"' if words else f"{status}"
-        if trace := response.headers.get("platform-tid"):
-            said += f" (platform-tid {trace[:80]}, for Talkdesk's support)"
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait = retry_after(response, self.clock.now()) or QUOTA_WAIT
+        api_message = api_error_message(response, secrets=(*self._profile.secrets, *sent))
+        details = f"{status} {_phrase(status)}".rstrip()
+        details += f' for {name}: "{api_message}"' if api_message else f" for {name}"
+        header = self._profile.request_id_header
+        if header and (request_id := response.headers.get(header)):
+            details += f" ({header} {request_id[:80]}, for {self.vendor}'s support)"
+        wait = retry_after(response, self.clock.now())
+        if action is Action.WAIT_FOR_RATE_LIMIT:
             return RetriableApiError(
-                f"{self.vendor} allows no more requests just now, {said}", wait=wait, quota=True
+                f"{self.vendor}: rate limit reached ({details})",
+                wait=wait or self._profile.retry.rate_limit_wait,
+                timeout=RATE_LIMIT_TIMEOUT,
             )
-        sentence = f"{self.vendor} answered {what} with {said}"
-        if status == HTTPStatus.CONFLICT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return RetriableApiError(sentence, wait=retry_after(response, self.clock.now()))
+        message = f"{self.vendor} returned {details}"
+        if action is Action.RETRY:
+            return RetriableApiError(message, wait=wait)
         if 300 <= status < 400:  # noqa: PLR2004 - a redirect
-            target = _origin(response.headers.get("Location", ""))[1] or "another place"
+            target = origin(response.headers.get("Location", ""))[1] or "another place"
             hint = (
                 f"It redirects to {target[:80]}: check the account's name or URL in the settings."
             )
         else:
-            hint = self._advice(status)
-        return FatalApiError(f"{sentence}. {hint}", status=status, words=words)
+            hint = self._profile.hint(status)
+        return FatalApiError(f"{message}. {hint}", status=status, api_message=api_message)
 
-    def _trouble(self, error: requests.RequestException, url: str, what: str) -> RetriableApiError:
-        """What passes of the trouble that `requests` had; the texts of its errors hold URLs.
+    def _transport_error(
+        self, error: requests.RequestException, url: str, name: str
+    ) -> RetriableApiError:
+        """Return the retriable error for a failure of the network.
+
+        The texts of requests' own errors contain whole URLs, also presigned ones.
 
         Raises:
-            VoiceCallsError: The trouble will not pass.
+            VoiceCallsError: A retry does not help.
         """
         host = urlsplit(url).hostname
         if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in str(error):
+            hint = f" {self._profile.certificate_hint}" if self._profile.certificate_hint else ""
             raise VoiceCallsError(
-                f"{self.vendor}: the certificate of {host} can't be trusted. Check the account's "
-                f"name and REQUESTS_CA_BUNDLE; a suspended account shows itself like this too."
+                f"{self.vendor}: the certificate of {host} is not trusted. Check the account's "
+                f"name in the settings and REQUESTS_CA_BUNDLE.{hint}"
             ) from None
         if isinstance(error, requests.Timeout):
-            return RetriableApiError(f"{self.vendor}: {host} did not answer {what} in time")
+            return RetriableApiError(f"{self.vendor}: {host} timed out for {name}")
         if isinstance(
             error,
             requests.ConnectionError
             | requests.exceptions.ChunkedEncodingError
             | requests.exceptions.ContentDecodingError,
         ):
-            return RetriableApiError(f"{self.vendor}: the connection to {host} broke during {what}")
+            return RetriableApiError(f"{self.vendor}: the connection to {host} broke for {name}")
         raise VoiceCallsError(
-            f"{self.vendor}: {what} can't be sent to {host} ({type(error).__name__}). "
+            f"{self.vendor}: {name} could not be sent to {host} ({type(error).__name__}). "
             f"Check the vendor's settings, and HTTPS_PROXY if it is set."
         ) from None
 
 
-def read_json(
-    response: requests.Response, exact: msgspec.json.Decoder[dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    """The JSON object of an answer, its numbers exactly as they were sent.
-
-    Args:
-        response: The answer.
-        exact: Decodes it if it can; where it can't, the object holds what JSON knows and no more.
-
-    Raises:
-        InvalidResponseError: The body is no JSON object.
-    """
-    content = b"".join(response.iter_content(CHUNK))
-    try:
-        if exact is not None:
-            with suppress(msgspec.ValidationError):
-                return exact.decode(content)
-        # Decimal keeps a number such as 1.10 or one with 20 digits as it is.
-        body = _DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidResponseError("a body that is not JSON") from None
-    if not isinstance(body, dict):
-        raise InvalidResponseError("JSON that is not an object")
-    return body
-
-
 def retry_after(response: requests.Response, now: datetime) -> float | None:
-    """The seconds that `Retry-After` asks for, or None without a usable one.
+    """Return the seconds that `Retry-After` requests, or None without a usable value.
 
-    Seen are whole seconds, fractions, HTTP dates, 0 and negative numbers; the last two say nothing.
+    Whole seconds, fractions, HTTP dates, 0 and negative numbers occur. The last two say nothing.
     """
     header = response.headers.get("Retry-After", "").strip()
     try:
@@ -281,23 +253,16 @@ def retry_after(response: requests.Response, now: datetime) -> float | None:
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(header) - now).total_seconds()
-        except (ValueError, TypeError):  # no date, or one without a zone
+        except (ValueError, TypeError):  # not a date, or one without a time zone
             return None
     if not math.isfinite(seconds) or seconds <= 0:
         return None
     return min(seconds, MAX_WAIT)
 
 
-def same_origin(url: str, other: str) -> bool:
-    """Whether credentials for one URL may be sent to the other: scheme, host and port agree."""
-    return _origin(url) == _origin(other)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """The scheme, host and port of a URL; of what is no URL, none."""
+def _phrase(status: int) -> str:
+    """Return HTTP's own phrase for a status, such as Forbidden; empty for an unknown status."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        return HTTPStatus(status).phrase
     except ValueError:
-        return "", None, None
-    return parts.scheme, parts.hostname, port or {"https": 443, "http": 80}.get(parts.scheme)
+        return ""

@@ -1,4 +1,4 @@
-"""What an API says when it refuses, as it may be shown to people."""
+"""Error messages for people: what an API or the network reported, redacted."""
 
 from __future__ import annotations
 
@@ -11,45 +11,53 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LONGEST_WORDS = 300
-_LONGEST_BODY = 64 * 1024
+_MAX_MESSAGE = 300
+_MAX_BODY = 64 * 1024
 _URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+#: Where error bodies keep their texts, the more general ones first.
+_FIELDS = (
+    *("code", "name", "error", "title", "message", "description", "error_description"),
+    *("detail", "details", "errors", "fields"),
+)
 
 
 def api_error_message(response: requests.Response, secrets: Iterable[str]) -> str:
-    """What an API says in a refusal, from any of the forms that both vendors use.
+    """Return the error message in a response, from any of the forms that APIs use.
 
-    They are JSON with `error` as a text or an object, OAuth's `error_description`, Talkdesk's
-    `code`, `message`, `description` and `fields`, the edge's `title` and `detail`; HTML; plain
-    text.
+    These are JSON with `error` as a string or an object, OAuth's `error_description`, lists of
+    field errors, problem details (`title` and `detail`), HTML, and plain text.
 
     Args:
-        response: The refusal.
-        secrets: Texts that are not to be shown; queries of URLs, which may be signed, never are.
+        response: The response.
+        secrets: Strings to redact. Query strings of URLs, which may be signed, always are.
     """
     try:
-        text = response.content[:_LONGEST_BODY].decode("utf-8", "replace")
+        text = response.content[:_MAX_BODY].decode("utf-8", "replace")
     except requests.RequestException:
         return ""
     try:
-        words = ", ".join(dict.fromkeys(_said(msgspec.json.decode(text))))
+        message = ", ".join(dict.fromkeys(_texts(msgspec.json.decode(text))))
     except msgspec.DecodeError:
-        words = " ".join(_TAG.sub(" ", text).split())
+        message = " ".join(_TAG.sub(" ", text).split())
+    return redact(message, secrets)[:_MAX_MESSAGE]
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Replace secrets and the query strings of URLs."""
     for secret in secrets:
-        words = words.replace(secret, "***")
-    return _URL_QUERY.sub(r"\1?***", words)[:_LONGEST_WORDS]
+        text = text.replace(secret, "***")
+    return _URL_QUERY.sub(r"\1?***", text)
 
 
-def _said(body: object) -> Iterable[str]:
-    """The texts of an error body, the more general ones first."""
+def _texts(body: object) -> Iterable[str]:
+    """Yield the texts of an error body."""
     if isinstance(body, str | int):
         yield str(body)
     elif isinstance(body, list):
         for part in body:
-            yield from _said(part)
+            yield from _texts(part)
     elif isinstance(body, dict):
-        names = "code", "name", "error", "title", "message", "description", "error_description"
-        for name in (*names, "detail", "details", "errors", "fields"):
+        for name in _FIELDS:
             if body.get(name):
-                yield from _said(body[name])
+                yield from _texts(body[name])

@@ -1,4 +1,4 @@
-"""OAuth access tokens: shared by threads, and made anew before they end."""
+"""OAuth access tokens, shared by threads and refreshed before they expire."""
 
 from __future__ import annotations
 
@@ -13,69 +13,65 @@ if TYPE_CHECKING:
 
     import requests
 
-    from tap_voicecalls.timestamps import Clock
+    from tap_voicecalls.clock import Clock
 
 
 @dataclass(frozen=True)
 class Token:
-    """An access token and for how many seconds it is good."""
+    """An access token and its lifetime in seconds."""
 
-    text: str
-    seconds: float
+    value: str
+    lifetime: float
 
 
-def read_token(answer: Mapping[str, Any], *, usual_seconds: float) -> Token | None:
-    """The token in the answer of a token endpoint; None if there is none.
+def parse_token_response(body: Mapping[str, Any], *, default_lifetime: float) -> Token | None:
+    """Return the token in a token endpoint's response, or None if there is none.
 
     Args:
-        answer: The answer.
-        usual_seconds: For how long it is good where the answer does not say, in seconds.
+        body: The response's JSON object.
+        default_lifetime: The lifetime where the response does not state one, in seconds.
     """
-    text = answer.get("access_token")
-    if not isinstance(text, str) or not text:
+    value = body.get("access_token")
+    if not isinstance(value, str) or not value:
         return None
     try:
-        seconds = float(answer.get("expires_in") or usual_seconds)
+        lifetime = float(body.get("expires_in") or default_lifetime)
     except (TypeError, ValueError):
-        seconds = usual_seconds
-    return Token(text, seconds)
+        lifetime = default_lifetime
+    return Token(value, lifetime)
 
 
 class BearerAuth(AuthBase):
-    """An OAuth bearer token, shared by threads and made anew before it ends."""
+    """An OAuth bearer token that is fetched when needed and refreshed before it expires."""
 
     def __init__(self, fetch: Callable[[], Token], clock: Clock) -> None:
-        """Takes the way to a new token; asks for none yet."""
+        """Store how to fetch a token; none is fetched yet."""
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
         self._token: Token | None = None
-        self._good_until = 0.0
+        self._refresh_at = 0.0
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Puts the token on a request."""
+        """Add the token to a request."""
         request.headers["Authorization"] = f"Bearer {self.token()}"
         return request
 
     def token(self) -> str:
-        """The token now in use: a new one if there is none or it is about to end."""
+        """Return the current token; fetch one if there is none or it is about to expire."""
         with self._lock:
-            if self._token is None or self._clock.monotonic() >= self._good_until:
-                asked_at = self._clock.monotonic()
+            if self._token is None or self._clock.monotonic() >= self._refresh_at:
+                fetched_at = self._clock.monotonic()
                 self._token = self._fetch()
-                # A minute early, or a tenth of a short life: the request still has to get there.
-                early = min(60.0, self._token.seconds / 10)
-                self._good_until = asked_at + self._token.seconds - early
-            return self._token.text
+                # A minute early, or a tenth of a short lifetime: the request takes time too.
+                leeway = min(60.0, self._token.lifetime / 10)
+                self._refresh_at = fetched_at + self._token.lifetime - leeway
+            return self._token.value
 
-    def invalidate(self, request: requests.PreparedRequest) -> bool:
-        """Drops the token that a request carried, so that the next request gets a new one.
-
-        Returns:
-            Whether another try can carry another token: always, for a token that can be made anew.
-        """
+    def invalidate(self, request: requests.PreparedRequest) -> None:
+        """Discard the token that a request carried, so that the next request gets a new one."""
         with self._lock:
             # Another thread may have replaced it already.
-            if self._token and request.headers.get("Authorization") == f"Bearer {self._token.text}":
+            sent = request.headers.get("Authorization")
+            if self._token and sent == f"Bearer {self._token.value}":
                 self._token = None
-        return True

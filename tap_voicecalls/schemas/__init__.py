@@ -1,1 +1,1 @@
-"""One JSON schema a stream."""
+"""The JSON schema of each stream."""

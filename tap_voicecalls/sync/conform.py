@@ -1,149 +1,267 @@
-"""From a vendor's row to a record of its stream's schema."""
+"""Where a vendor's row becomes a record: every value fits its column, or is kept elsewhere.
+
+A row arrives as JSON and is decoded straight into the record type that is generated from the
+stream's schema, which checks every value on the way. A row with fields or blanks that the schema
+doesn't know is decoded without types and converted; only a row with a value that doesn't fit its
+column is conformed column by column.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast
 
 import msgspec
 from msgspec import NODEFAULT
 from msgspec.structs import asdict
 
-from tap_voicecalls.timestamps import UTC_SECONDS, is_utc_seconds, normalize_utc
+from tap_voicecalls.http.body import InvalidResponseError, decode_json
+from tap_voicecalls.timestamps import UTC_SECONDS, normalize_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 Row = dict[str, Any]
 
 
-class ConformingRow(msgspec.Struct):
-    """A row in which each column has a value that the record may have as it is.
+class Record(msgspec.Struct):
+    """A record of a stream, with an attribute for each column of the schema."""
 
-    It was decoded with the type `RecordConformer.exact`, in less than half the time that any other row
-    takes on its way to the target.
-    """
+    def get(self, name: str) -> Any:  # noqa: ANN401 - of the column's type
+        """Return the value of a column."""
+        return getattr(self, name)
 
-    def get(self, name: str) -> Any:  # noqa: ANN401 - whatever the column holds
-        """The value of a column; None where the vendor sent nothing, as with other rows."""
-        return getattr(self, name, None)
-
-    def fields(self) -> Row:
-        """The columns that the vendor sent something for, as other rows have them."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    def to_dict(self) -> Row:
+        """Return the record with all its columns, as the SDK handles it."""
+        return asdict(self)
 
 
-AnyRow = Row | ConformingRow
+class InvalidRowError(Exception):
+    """A row that can't become a record: it has no key, or is not a JSON object."""
 
-#: The column for whatever a vendor sends that the schema does not know.
+
+#: The column for whatever a vendor sends that has no column of its own, or doesn't fit it.
 EXTRA_FIELDS = "extra_fields"
-#: The schema's mark on a column whose type no vendor document tells: a text, or any JSON as text.
+#: The schema's mark on a column whose type no vendor document states: a string as it is, any other
+#: JSON value as JSON text.
 ANY_JSON = "x-any-json"
 
-#: The types of values that are written as they were sent; rows with any other are conformed.
-_TYPES: dict[str, Any] = {"integer": int, "boolean": bool, "string": str, "array": list[Any]}
-_UTC_SECONDS = Annotated[str, msgspec.Meta(pattern=rf"^{UTC_SECONDS}\Z")]
-_NOTHING = Annotated[str, msgspec.Meta(pattern="(?!)")]
+_INTEGERS = range(-(2**63), 2**63)
+_Integer = Annotated[int, msgspec.Meta(ge=_INTEGERS[0], le=_INTEGERS[-1])]
+_Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^{UTC_SECONDS}\Z")]
+_Key = Annotated[str, msgspec.Meta(min_length=1)]
+_Nothing = Annotated[str, msgspec.Meta(pattern="(?!)")]
+#: The column types of the record type. A number with decimals is decoded without types, which
+#: keeps it exactly as it was sent.
+_TYPES: dict[str, Any] = {
+    "integer": _Integer,
+    "boolean": bool,
+    "string": str,
+    "array": list[str | None],
+}
+
+#: JSON that is nested deeper is kept in `extra_fields` as text: targets have limits.
+_MAX_DEPTH = 32
+#: The decimal exponents that a double-precision column holds.
+_EXPONENTS = range(-300, 301)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_BOOLEANS = {"true": True, "false": False}
+_UNFIT = object()
 
 
 class RecordConformer:
-    """What a record of one stream looks like, learned once from its schema."""
+    """Makes the records of one stream from its vendor's rows."""
 
-    def __init__(self, schema: Mapping[str, Any], warn: Callable[[str], None]) -> None:
-        """Learns the columns.
+    def __init__(self, schema: Mapping[str, Any], key: str, warn: Callable[[str], None]) -> None:
+        """Generate the record type.
 
         Args:
             schema: The stream's JSON schema.
-            warn: Takes a sentence about a value that does not fit its column.
+            key: The column that every row must have a value for.
+            warn: Gets a message for each column that a value doesn't fit, once.
         """
         columns: Mapping[str, Mapping[str, Any]] = schema["properties"]
-        exact = msgspec.defstruct(
-            "Exact",
+        self._key = key
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._converters = {
+            name: _converter(column) for name, column in columns.items() if name != EXTRA_FIELDS
+        }
+        self._not_strings = tuple(
+            name
+            for name, column in columns.items()
+            if column.get("format") == "date-time" or "string" not in column["type"]
+        )
+        self._type = msgspec.defstruct(
+            "ConformingRecord",
             [
-                (name, _exact_type(name, column), None if "null" in column["type"] else NODEFAULT)
+                (name, _column_type(name, column), None if name != key else NODEFAULT)
                 for name, column in columns.items()
             ],
-            bases=(ConformingRow,),
+            bases=(Record,),
             forbid_unknown_fields=True,
             gc=False,
             kw_only=True,
         )
-        #: What a row can be decoded with if it knows no other fields, nor values, than the schema.
-        self.exact = cast("type[ConformingRow]", exact)
-        self._columns = tuple(columns)
-        self._known = frozenset(columns) - {EXTRA_FIELDS}
-        self._times = tuple(
-            name for name, column in columns.items() if column.get("format") == "date-time"
-        )
-        self._not_text = tuple(
-            name for name, column in columns.items() if "string" not in column["type"]
-        )
-        self._any_json = tuple(name for name, column in columns.items() if column.get(ANY_JSON))
-        self._warn = warn
-        self._warned: set[str] = set()
+        self._decode = msgspec.json.Decoder(self._type).decode
 
-    def records(self, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
-        """Makes the records of rows, which they take the place of.
+    def conform(self, row: bytes | msgspec.Raw) -> Record:
+        """Return the record of a row.
 
-        Every column is there, null where the vendor sent nothing; times are UTC; an empty text is
-        null where the column is not text; what the schema does not know is in `extra_fields`.
+        Every column is there, null where the vendor sent nothing. Timestamps are in UTC, an empty
+        string is null where the column is not a string, and what has no column, or doesn't fit its
+        column, is in `extra_fields`.
+
+        Args:
+            row: The row's JSON.
+
+        Raises:
+            InvalidRowError: The row is not a JSON object, or has no valid key.
         """
-        if rows and isinstance(rows[0], ConformingRow):  # and with it all the others
-            return rows
-        return self.conform(cast("Sequence[Row]", rows))
+        try:
+            return cast("Record", self._decode(row))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._conform_values(row)
 
-    def conform(self, rows: Sequence[Row]) -> list[Row]:
-        """Makes the records of rows that were decoded without `exact`."""
-        names: set[str] = set().union(*rows)
-        if any(len(row) != len(names) for row in rows):
-            # Nearly always all rows have the same fields, which are then looked at once.
-            return [record for row in rows for record in self.conform((row,))]
-        missing = dict.fromkeys(name for name in self._columns if name not in names)
-        unknown = names - self._known
-        return [self._record(row, missing, unknown) for row in rows]
-
-    def _record(self, record: Row, missing: Row, unknown: set[str]) -> Row:
-        record.update(missing)
-        if unknown:
-            record[EXTRA_FIELDS] = {
-                name: record.pop(name) for name in tuple(record) if name in unknown
-            }
-        for name in self._times:
-            value = record[name]
-            # Nearly every value is one of these two, and takes no call.
-            if value is not None and not (type(value) is str and is_utc_seconds(value)):
-                self._set_time(record, name, value)
-        if "" in record.values():
-            for name in self._not_text:
-                if record[name] == "":
-                    record[name] = None
-        for name in self._any_json:
-            if (value := record[name]) is not None and not isinstance(value, str):
-                record[name] = msgspec.json.encode(value).decode()
+    def _conform_values(self, row: bytes | msgspec.Raw) -> Record:
+        try:
+            values = decode_json(row)
+        except InvalidResponseError as error:
+            raise InvalidRowError(str(error)) from None
+        if not isinstance(values, dict):
+            raise InvalidRowError("a row that is not a JSON object")
+        fields = tuple(values)
+        extra = {
+            name: _portable(values.pop(name)) for name in fields if name not in self._converters
+        }
+        if "" in values.values():
+            for name in self._not_strings:
+                if values.get(name) == "":
+                    del values[name]
+        try:
+            record = cast("Record", msgspec.convert(values, self._type))
+        except msgspec.ValidationError:
+            record = self._conform_columns(values, extra)
+        if record.get(self._key) in {None, ""}:
+            sent = ", ".join(sorted(fields)[:8])
+            raise InvalidRowError(f"a row without `{self._key}` (its fields: {sent[:300]})")
+        setattr(record, EXTRA_FIELDS, extra or None)
         return record
 
-    def _set_time(self, record: Row, name: str, value: object) -> None:
-        if value == "":
-            record[name] = None
-            return
-        try:
-            record[name] = normalize_utc(value if isinstance(value, str) else repr(value))
-        except ValueError:
-            # A target would refuse the whole record for it: kept, but where anything fits.
-            record[name] = None
-            record[EXTRA_FIELDS] = {**(record[EXTRA_FIELDS] or {}), name: value}
-            if name not in self._warned:
-                self._warned.add(name)
-                self._warn(
-                    f"{name} holds values that are no times; they are kept in {EXTRA_FIELDS}."
-                )
+    def _conform_columns(self, values: Row, extra: Row) -> Record:
+        """Return the record of the values that fit; the others go to `extra`."""
+        converted: Row = {self._key: None}
+        for name, value in values.items():
+            result = None if value is None else self._converters[name](value)
+            if result is _UNFIT:
+                extra[name] = _portable(value)
+                self._warn_once(name)
+            else:
+                converted[name] = result
+        return cast("Record", self._type(**converted))
+
+    def _warn_once(self, name: str) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            self._warn(f"{name} has values that don't fit its type; they are in {EXTRA_FIELDS}.")
 
 
-def _exact_type(name: str, column: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as Python types its types
+def _column_type(name: str, column: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type
     if name == EXTRA_FIELDS:
-        return _NOTHING
-    types = [_TYPES[of_json] for of_json in column["type"] if of_json in _TYPES]
+        return _Nothing | None
+    types = [_TYPES[json_type] for json_type in column["type"] if json_type in _TYPES]
     if column.get("format") == "date-time":
-        types = [_UTC_SECONDS]
+        types = [_Timestamp]
     if "null" in column["type"]:
         types.append(None)
-    return Union[tuple(types)]  # noqa: UP007 - of types that are known only here
+    elif types == [str]:
+        types = [_Key]
+    return Union[tuple(types)]  # noqa: UP007 - of types that are known at run time only
+
+
+# Conversions of single values. Each loses nothing; what can't be converted is `_UNFIT`.
+
+
+def _converter(column: Mapping[str, Any]) -> Callable[[Any], Any]:
+    if column.get("format") == "date-time":
+        return _to_timestamp
+    if column.get(ANY_JSON):
+        return _to_json_text
+    (json_type,) = (json_type for json_type in column["type"] if json_type != "null")
+    return {
+        "integer": _to_integer,
+        "number": _to_number,
+        "boolean": _to_boolean,
+        "string": _to_string,
+        "array": _to_strings,
+    }[json_type]
+
+
+def _to_timestamp(value: object) -> object:
+    try:
+        return normalize_utc(value) if isinstance(value, str) else _UNFIT
+    except ValueError:
+        return _UNFIT
+
+
+def _to_json_text(value: object) -> object:
+    return value if isinstance(value, str) else _encode(value).decode()
+
+
+def _to_integer(value: object) -> object:
+    number = _to_number(value)
+    if isinstance(number, Decimal):
+        number = int(number) if number == number.to_integral_value() else _UNFIT
+    return _UNFIT if isinstance(number, int) and number not in _INTEGERS else number
+
+
+def _to_number(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            value = Decimal(value)
+        except ArithmeticError:
+            return _UNFIT
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return _UNFIT
+    return value if _is_double(value) else _UNFIT
+
+
+def _to_boolean(value: object) -> object:
+    if isinstance(value, str):
+        return _BOOLEANS.get(value.lower(), _UNFIT)
+    return value if isinstance(value, bool) else _UNFIT
+
+
+def _to_string(value: object) -> object:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | Decimal):
+        return _encode(value).decode()
+    return _UNFIT
+
+
+def _to_strings(value: object) -> object:
+    if not isinstance(value, list):
+        return _UNFIT
+    items = [None if item is None else _to_string(item) for item in value]
+    return _UNFIT if _UNFIT in items else items
+
+
+def _is_double(value: int | Decimal) -> bool:
+    """Whether a number is in the range of double precision, which every target has."""
+    if isinstance(value, int):
+        return -(10**300) < value < 10**300
+    return value.is_finite() and (not value or value.adjusted() in _EXPONENTS)
+
+
+def _portable(value: object, depth: int = 0) -> object:
+    """Return a JSON value that every target can store, as close to the original as possible."""
+    if isinstance(value, dict | list) and depth == _MAX_DEPTH:
+        return _encode(value).decode()
+    if isinstance(value, dict):
+        return {name: _portable(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item, depth + 1) for item in value]
+    if isinstance(value, int | Decimal) and not _is_double(value):
+        return str(value)
+    return value

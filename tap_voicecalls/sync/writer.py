@@ -1,11 +1,11 @@
-"""Singer messages on standard output, encoded once and written in large pieces."""
+"""Singer messages on standard output, encoded once and written in large chunks."""
 
 from __future__ import annotations
 
 import os
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerWriter
@@ -14,29 +14,21 @@ from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-#: Bytes of records that are kept back at most; any other message sends them on their way.
-PIECE = 256 * 1024
+    from tap_voicecalls.sync.conform import Record
 
-
-def _as_text(value: object) -> str:
-    """What msgspec does not write by itself, as the SDK's own writer has it."""
-    return str(value)
-
-
-def abandon_output() -> None:
-    """Sends whatever is still written nowhere, so that the program can end without a reader."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+#: RECORD messages are buffered up to this many bytes; any other message flushes them.
+BUFFER_SIZE = 256 * 1024
 
 
 class OutputClosedError(BaseException):
-    """Nothing can be written any more, for the reason that it tells in a sentence.
+    """Standard output can't be written any more.
 
-    It is no `Exception`: those are taken for the trouble of one stream, and the next is read.
+    It is not an `Exception`: those count as the failure of one stream, and the next one is synced.
     """
 
 
-class _RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
-    """A RECORD message; the names are the specification's."""
+class _RecordMessage(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
+    """A RECORD message; the names are the Singer specification's."""
 
     stream: str
     record: object
@@ -44,81 +36,93 @@ class _RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
-    """Writes what the SDK's own writer writes, without a flush for each record."""
+    """Writes what the SDK's own writer writes, without a flush per record."""
 
-    def __init__(self) -> None:
-        """Starts with nothing to write."""
+    def __init__(self, output: BinaryIO | None = None) -> None:
+        """Start with an empty buffer.
+
+        Args:
+            output: Where to write; by default standard output.
+        """
         super().__init__()
-        encoder = msgspec.json.Encoder(enc_hook=_as_text, decimal_format="number")
+        # Values that msgspec can't encode are written as the SDK's own writer writes them.
+        encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
         self._encode = encoder.encode
         self._encode_lines = encoder.encode_lines
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._output = output
+        self._buffer: list[bytes] = []
+        self._buffered = 0
         self._is_writing = False
         self._is_ending = False
-        self._afterwards: Callable[[], object] | None = None
+        self._after_write: Callable[[], object] | None = None
 
     def serialize_message(self, message: Message) -> bytes:
-        """A message as a line, without its end."""
+        """Return a message as one line, without the line break."""
         fields = message.to_dict()
         if isinstance(moment := fields.get("time_extracted"), datetime):
             fields["time_extracted"] = moment.isoformat()
         return self._encode(fields)
 
     def write_message(self, message: Message) -> None:
-        """Writes a message; records wait for enough of them, or for another message."""
-        self._add(self.format_message(message) + b"\n")
-        if not isinstance(message, RecordMessage) or self._size > PIECE:
-            self._write()
+        """Write a message; a RECORD waits for a full buffer or another message."""
+        self._append(self.format_message(message) + b"\n")
+        if not isinstance(message, RecordMessage) or self._buffered > BUFFER_SIZE:
+            self._flush()
 
     def write_records(
-        self, stream: str, records: Iterable[object], time_extracted: datetime
+        self, stream: str, records: Iterable[Record], time_extracted: datetime
     ) -> None:
-        """Writes records of one stream, ready for JSON, that were read at one time."""
+        """Write RECORD messages of one stream, extracted at one time."""
         extracted = time_extracted.isoformat()
-        self._add(
-            self._encode_lines([_RecordLine(stream, record, extracted) for record in records])
+        self._append(
+            self._encode_lines([_RecordMessage(stream, record, extracted) for record in records])
         )
-        if self._size > PIECE:
-            self._write()
+        if self._buffered > BUFFER_SIZE:
+            self._flush()
 
     def end_with(self, action: Callable[[], object]) -> None:
-        """Does what ends the program, but not in the middle of a write.
+        """Run the action that ends the program, but not in the middle of a write.
 
-        Asked for a second time in a write, which a target that reads no more may hold up for ever,
-        it does so at once.
+        The second time it is called during one write, which a target that no longer reads can
+        block forever, the action runs at once.
         """
         if self._is_writing and not self._is_ending:
-            self._afterwards = action
+            self._after_write = action
             self._is_ending = True
             return
         if self._is_writing:
-            abandon_output()
+            discard_output()
         self._is_ending = True
         action()
 
-    def _add(self, lines: bytes) -> None:
-        # Whole lines in one piece, for a signal may come between two.
-        self._pieces.append(lines)
-        self._size += len(lines)
+    def _append(self, lines: bytes) -> None:
+        # Whole lines in one piece: a signal may arrive between two.
+        self._buffer.append(lines)
+        self._buffered += len(lines)
 
-    def _write(self) -> None:
+    def _flush(self) -> None:
+        output = self._output or sys.stdout.buffer
         self._is_writing = True
         try:
-            sys.stdout.buffer.write(b"".join(self._pieces))
-            sys.stdout.buffer.flush()
-            self._pieces.clear()
-            self._size = 0
+            output.write(b"".join(self._buffer))
+            output.flush()
+            self._buffer.clear()
+            self._buffered = 0
         except OSError as error:
-            # What is still in Python's own buffer must not fail again at the exit.
-            abandon_output()
+            # What is left in Python's own buffer must not fail again at exit.
+            discard_output()
             if isinstance(error, BrokenPipeError):
-                said = "The target went away before everything was written: look at its messages."
+                message = "The target closed the pipe before everything was written: see its log."
             else:
-                said = f"The output can't be written: {error.strerror}."
-            raise OutputClosedError(said) from None
+                message = f"Standard output could not be written: {error.strerror}."
+            raise OutputClosedError(message) from None
         finally:
             self._is_writing = False
-        if self._afterwards is not None:
-            action, self._afterwards = self._afterwards, None
+        if self._after_write is not None:
+            action, self._after_write = self._after_write, None
             action()
+
+
+def discard_output() -> None:
+    """Redirect standard output to nowhere, so that the program can end without a reader."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,1 +1,1 @@
-"""Talkdesk Explore: the Calls report, one report job for each window of time."""
+"""Talkdesk Explore: the Calls report, one report job per window."""

@@ -1,4 +1,4 @@
-"""Windows that are reported side by side, and handed out in order of time."""
+"""Windows that are reported concurrently, and returned in order of time."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from threading import Event
 
-    from tap_voicecalls.talkdesk.jobs import WindowReports
+    from tap_voicecalls.talkdesk.window_reports import WindowReports
     from tap_voicecalls.talkdesk.windows import Window
 
 
 class ConcurrentReports:
-    """Reports of windows, several under way at once, handed out in order of time.
+    """Reports of windows, several at a time.
 
-    No more windows than `jobs` are under way or waiting to be handed out, so that neither memory
-    nor disk grow with their number.
+    At most `jobs` windows are running or waiting to be returned, so that neither memory nor disk
+    usage grow with the number of windows.
     """
 
     def __init__(
-        self, report: Callable[[Window], WindowReports], *, jobs: int, stopped: Event
+        self, report: Callable[[Window], WindowReports], *, jobs: int, stop: Event
     ) -> None:
-        """Starts nothing yet.
+        """Prepare the reports; none is started yet.
 
         Args:
-            report: Makes the reports of one window.
-            jobs: How many windows are under way at once.
-            stopped: Is set when no more reports are wanted, which ends those under way.
+            report: Reports one window.
+            jobs: How many windows are reported at a time.
+            stop: Is set when no more reports are wanted, which ends the running ones.
         """
         self._report = report
         self._jobs = jobs
-        self._stopped = stopped
+        self._stop = stop
         self._pending: deque[Future[WindowReports]] = deque()
 
     @property
-    def under_way(self) -> int:
+    def running(self) -> int:
         """How many windows are being reported now."""
         return sum(not pending.done() for pending in self._pending)
 
     def __call__(self, windows: Iterable[Window]) -> Iterator[WindowReports]:
-        """Gives the reports of each window."""
-        left = iter(windows)
+        """Yield the reports of each window, in order."""
+        remaining = iter(windows)
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="talkdesk") as pool:
             try:
-                for window in islice(left, self._jobs):
+                for window in islice(remaining, self._jobs):
                     self._pending.append(pool.submit(self._report, window))
                 while self._pending:
-                    made = self._pending.popleft().result()
-                    if made.error is None:
+                    reports = self._pending.popleft().result()
+                    if reports.error is None:
                         self._pending.extend(
-                            pool.submit(self._report, window) for window in islice(left, 1)
+                            pool.submit(self._report, window) for window in islice(remaining, 1)
                         )
-                    yield made
+                    yield reports
             finally:
-                self._stopped.set()
+                self._stop.set()
                 for pending in self._pending:
                     pending.cancel()

@@ -1,4 +1,4 @@
-"""The life of a report job: create, poll, file.
+"""The life of a report job: create, poll, download.
 
 From Talkdesk's documentation: "Execute a report", "Check a report status", "Download a report".
 """
@@ -6,15 +6,15 @@ From Talkdesk's documentation: "Execute a report", "Check a report status", "Dow
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http.client import read_json, same_origin
-from tap_voicecalls.talkdesk.report_file import Job, ReportFile, read_answer
+from tap_voicecalls.http.body import read_json_object
+from tap_voicecalls.http.urls import same_origin
+from tap_voicecalls.talkdesk.report_file import ReportFile, read_status_or_report
 from tap_voicecalls.timestamps import format_duration, format_utc
 
 if TYPE_CHECKING:
@@ -25,29 +25,26 @@ if TYPE_CHECKING:
 
     from tap_voicecalls.http.client import ApiClient
     from tap_voicecalls.http.oauth import BearerAuth
+    from tap_voicecalls.talkdesk.report_types import ReportType
     from tap_voicecalls.talkdesk.windows import Window
 
-JOBS = "/data/reports/calls/jobs"
-FILES = "/data/reports/calls/files"
-
-#: Seconds before the first look at a job (most reports take one or two) and at most between two.
+#: Seconds before the first poll (most reports take one or two), and at most between two polls.
 MIN_POLL_INTERVAL = 1.0
 MAX_POLL_INTERVAL = 30.0
-#: For how many seconds a job, or the file of one that is done, may be unknown: it may be too new.
-LONGEST_UNKNOWN = 60.0
-#: How often a fresh URL of the file is asked for before the file counts as lost.
-FILE_TRIES = 4
-_MOST_REDIRECTS = 5
+#: For how many seconds a job, or the file of a finished one, may be unknown: it may be too new.
+MAX_UNKNOWN = 60.0
+#: How many presigned URLs of a file are tried.
+DOWNLOAD_ATTEMPTS = 4
+_MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
-#: The API's answers to a job that is not ready, or not known (yet).
-_NO_ANSWER = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND})
-#: A file store's answers to a presigned URL that has expired.
+#: The API's responses for a job that is not ready, or not known (yet).
+_NOT_READY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND})
+#: A file store's responses for a presigned URL that has expired.
 _EXPIRED = frozenset({400, 403, 404, 410})
-_NEW_TOKEN = frozenset({401, 403})
 
 
 class JobStatus(Enum):
-    """The statuses of a report job; `sending` is the older Reporting API's."""
+    """The status of a report job; `sending` is the older Reporting API's."""
 
     CREATED = "created"
     PROCESSING = "processing"
@@ -58,6 +55,14 @@ class JobStatus(Enum):
     CANCELED = "canceled"
     DELETED = "deleted"
 
+    @classmethod
+    def parse(cls, text: str) -> JobStatus | None:
+        """Return the status with this name in any case, or None for an unknown one."""
+        try:
+            return cls(text.lower())
+        except ValueError:
+            return None
+
     @property
     def is_failed(self) -> bool:
         """Whether the job ended without a file."""
@@ -65,128 +70,90 @@ class JobStatus(Enum):
 
 
 class JobFailedError(Exception):
-    """A job that will give no file."""
+    """A job that will never have a file."""
 
 
-class _ExpiredError(Exception):
-    """A presigned URL that the file store no longer takes."""
-
-
-@dataclass
-class WindowReports:
-    """The reports of one window: one, or several where the window had to be cut.
-
-    Attributes:
-        parts: The reports that came, in order of time, each with its own window.
-        error: Why there are no more of them; None if they cover the window.
-    """
-
-    parts: list[tuple[Window, ReportFile]] = field(default_factory=list)
-    error: VoiceCallsError | None = None
+class _ExpiredUrlError(Exception):
+    """A presigned URL that the file store no longer accepts."""
 
 
 class ReportJobs:
-    """Makes reports of windows."""
+    """Runs the report jobs of one type."""
 
-    def __init__(
-        self, *, url: str, api: ApiClient, auth: BearerAuth, timeout: timedelta, logger: Logger
+    def __init__(  # noqa: PLR0913
+        self,
+        report_type: ReportType,
+        *,
+        url: str,
+        client: ApiClient,
+        auth: BearerAuth,
+        timeout: timedelta,
+        logger: Logger,
     ) -> None:
-        """Takes the way to the API; asks for nothing yet.
+        """Prepare the jobs; nothing is sent yet.
 
         Args:
+            report_type: The type of report.
             url: The API's base URL.
-            api: Sends the requests.
+            client: Sends the requests.
             auth: The token.
             timeout: How long one job may take, from its creation to its file.
-            logger: Takes a line for each surprise.
+            logger: Gets a line for each anomaly.
         """
-        self._url = url
-        self._api = api
+        self.type = report_type
+        self._base = url
+        self._client = client
         self._auth = auth
         self._timeout = timeout
         self._logger = logger
 
-    def reports(self, window: Window) -> WindowReports:
-        """Has a window reported, in several jobs if one does not succeed.
+    def run(self, window: Window) -> ReportFile:
+        """Run one job and return its file.
 
-        A job that is lost is tried again once; then the window is cut in two, since narrower
-        reports succeed where wide ones fail.
+        Raises:
+            JobFailedError: The job failed; another one may succeed.
+            VoiceCallsError: No job can succeed.
         """
-        made = WindowReports()
-        try:
-            self._add_reports(window, made)
-        except VoiceCallsError as error:
-            made.error = error
-        return made
-
-    def _add_reports(self, window: Window, made: WindowReports) -> None:
-        for _ in range(2):
-            try:
-                made.parts.append((window, self._report(window)))
-            except JobFailedError as error:
-                lost = error
-                self._logger.warning("Talkdesk: %s.", error)
-            else:
-                return
-        halves = window.halves()
-        if halves is None:
-            raise VoiceCallsError(
-                f"Talkdesk can't make the calls report of {window}: {lost}, and a job before it "
-                f"was lost too. Run the tap again later; if it stays so, give Talkdesk's support "
-                f"the id of the job."
-            )
-        self._logger.info("Talkdesk: trying %s in two halves.", window)
-        for half in halves:
-            self._add_reports(half, made)
-
-    def _report(self, window: Window) -> ReportFile:
-        clock = self._api.clock
+        clock = self._client.clock
         job_id = self._create(window)
         created = clock.monotonic()
-        pause, expired, odd, unknown_since = MIN_POLL_INTERVAL, 0, "", math.inf
+        interval, expired, unknown_status, unknown_since = MIN_POLL_INTERVAL, 0, "", math.inf
         while True:
-            self._api.wait(pause)
-            pause = min(1.5 * pause, MAX_POLL_INTERVAL)
-            waited = clock.monotonic() - created
-            if waited >= self._timeout.total_seconds():
+            self._client.sleep(interval)
+            interval = min(1.5 * interval, MAX_POLL_INTERVAL)
+            elapsed = clock.monotonic() - created
+            if elapsed >= self._timeout.total_seconds():
                 raise JobFailedError(
-                    f"job {job_id} of {window} was not done after {format_duration(waited)} "
+                    f"job {job_id} for {window} was not done after {format_duration(elapsed)} "
                     f"(talkdesk_job_timeout_seconds)"
                 )
             try:
-                answer = self._look(job_id)
-            except _ExpiredError as error:
+                result = self._poll(job_id)
+            except _ExpiredUrlError as error:
                 expired += 1
-                if expired == FILE_TRIES:
+                if expired == DOWNLOAD_ATTEMPTS:
                     raise JobFailedError(
-                        f"the file of job {job_id} of {window} can't be had: {error}"
+                        f"the file of job {job_id} for {window} could not be downloaded: {error}"
                     ) from None
                 continue
-            if isinstance(answer, ReportFile):
-                return answer
-            if answer is None:
-                unknown_since = min(unknown_since, waited)
-                if waited - unknown_since >= LONGEST_UNKNOWN:
-                    raise JobFailedError(f"job {job_id} of {window} is not known any more")
+            if isinstance(result, ReportFile):
+                return result
+            if result is None:
+                unknown_since = min(unknown_since, elapsed)
+                if elapsed - unknown_since >= MAX_UNKNOWN:
+                    raise JobFailedError(f"job {job_id} for {window} no longer exists")
                 continue
             unknown_since = math.inf
-            status = _status(answer)
-            if status is None and answer.status != odd:
-                odd = answer.status or ""
+            status = JobStatus.parse(result)
+            if status is None and result != unknown_status:
+                unknown_status = result
                 self._logger.warning(
-                    "Talkdesk: job %s has the unknown status %r; waiting on.", job_id, odd[:40]
+                    "Talkdesk: job %s has the unknown status %r; still waiting.",
+                    job_id,
+                    result[:40],
                 )
             elif status is not None and status.is_failed:
-                raise JobFailedError(f"job {job_id} of {window} ended as {status.value}")
-
-    def _look(self, job_id: str) -> ReportFile | Job | None:
-        """Where a job has got to: its file, itself, or None where it is not known."""
-        name = quote(job_id, safe="")
-        answer = self._follow(f"{self._url}{JOBS}/{name}")
-        if isinstance(answer, Job) and _status(answer) is JobStatus.DONE:
-            # It said so without leading to the file.
-            answer = self._follow(f"{self._url}{FILES}/{name}")
-        return answer
+                raise JobFailedError(f"job {job_id} for {window} ended as {status.value}")
 
     def _create(self, window: Window) -> str:
         body = {
@@ -196,69 +163,69 @@ class ReportJobs:
             "format": "json",
             "timespan": {"from": format_utc(window.start), "to": format_utc(window.end)},
         }
-        answer = self._api.send(
+        created = self._client.send(
             "POST",
-            f"{self._url}{JOBS}",
-            read_json,
+            f"{self._base}{self.type.jobs_path}",
+            read_json_object,
             auth=self._auth,
             accept={HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED},
-            new_token_on=_NEW_TOKEN,
             json=body,
         )
-        job = answer.get("job", answer)
+        job = created.get("job", created)
         job_id = job.get("id") if isinstance(job, dict) else None
         if not isinstance(job_id, str | int) or not job_id:
             raise VoiceCallsError(
-                f"Talkdesk made a report job of {window} without telling its id. Check "
-                f"talkdesk_api_url; if it is right, ask Talkdesk's support."
+                f"Talkdesk created a report job for {window} without an ID. Check "
+                f"talkdesk_api_url; if it is right, contact Talkdesk's support."
             )
         return str(job_id)
 
-    def _follow(self, url: str) -> ReportFile | Job | None:
-        """What a URL of a job leads to, however many redirects away.
+    def _poll(self, job_id: str) -> ReportFile | str | None:
+        """Return a job's file, or its status, or None where the job is not known."""
+        name = quote(job_id, safe="")
+        result = self._follow(f"{self._base}{self.type.jobs_path}/{name}")
+        if isinstance(result, str) and JobStatus.parse(result) is JobStatus.DONE:
+            # Done, without a redirect to the file.
+            result = self._follow(f"{self._base}{self.type.files_path}/{name}")
+        return result
+
+    def _follow(self, url: str) -> ReportFile | str | None:
+        """Return what a URL of a job leads to, however many redirects away.
 
         Raises:
-            _ExpiredError: The file store refused its presigned URL.
+            _ExpiredUrlError: The file store rejected its presigned URL.
         """
-        for _ in range(_MOST_REDIRECTS):
-            own = same_origin(url, self._url)
-            status, location, found = self._api.send(
+        for _ in range(_MAX_REDIRECTS):
+            is_own = same_origin(url, self._base)
+            status, location, result = self._client.send(
                 "GET",
                 url,
-                _read,
-                # The file store refuses a token, and it is none of its business.
-                auth=self._auth if own else None,
-                accept={HTTPStatus.OK, *_REDIRECTS, *(_NO_ANSWER if own else _EXPIRED)},
-                new_token_on=_NEW_TOKEN if own else (),
+                _parse,
+                # The file store rejects a token, and must not see it.
+                auth=self._auth if is_own else None,
+                accept={HTTPStatus.OK, *_REDIRECTS, *(_NOT_READY if is_own else _EXPIRED)},
             )
             if status not in _REDIRECTS:
-                if found is None and not own:
-                    raise _ExpiredError(f"the file store answered {status}")
-                return found
+                if result is None and not is_own:
+                    raise _ExpiredUrlError(f"the file store returned {status}")
+                return result
             if not location:
-                return Job(status=JobStatus.DONE.value)
+                return JobStatus.DONE.value
             try:
                 url = urljoin(url, location)
             except ValueError:
                 raise VoiceCallsError(
-                    "Talkdesk redirects a report's file to what is no URL. Try again later."
+                    "Talkdesk redirects a report's file to an invalid URL. Try again later."
                 ) from None
-        raise VoiceCallsError("Talkdesk redirects a report's file in a circle. Try again later.")
+        raise VoiceCallsError("Talkdesk redirects a report's file in a loop. Try again later.")
 
 
-def _read(response: requests.Response) -> tuple[int, str | None, ReportFile | Job | None]:
-    """An answer's status, where it redirects to, and what it holds."""
+def _parse(response: requests.Response) -> tuple[int, str | None, ReportFile | str | None]:
+    """Return a response's status, where it redirects to, and what it holds."""
     status = response.status_code
-    found: ReportFile | Job | None = None
+    result: ReportFile | str | None = None
     if status == HTTPStatus.OK:
-        found = read_answer(response)
+        result = read_status_or_report(response)
     elif status == HTTPStatus.NO_CONTENT:
-        found = Job(status=JobStatus.PROCESSING.value)
-    return status, response.headers.get("Location"), found
-
-
-def _status(job: Job) -> JobStatus | None:
-    try:
-        return JobStatus((job.status or "").lower())
-    except ValueError:
-        return None
+        result = JobStatus.PROCESSING.value
+    return status, response.headers.get("Location"), result

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_voicecalls.config import read_name, read_url, require
+from tap_voicecalls.config import read_account_name, read_url, require
 from tap_voicecalls.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The API's and the identity service's domain of each region; from Talkdesk's documentation,
+#: The domains of the API and of the identity service, by region. From Talkdesk's documentation,
 #: "How to guarantee your app works in all regions".
 REGIONS = {
     "us": ("talkdeskapp.com", "talkdeskid.com"),
@@ -25,7 +25,7 @@ REGIONS = {
 _DOMAINS = re.compile(r"(my)?talkdesk(id|app)?(ca)?\.(com|eu)")
 
 _SIGNED = "talkdesk_key_id", "talkdesk_private_key"
-#: Any of these says that Talkdesk is wanted; the others have defaults.
+#: Any of these means that Talkdesk is wanted; the others have defaults.
 ENABLING_SETTINGS = (
     "talkdesk_account",
     "talkdesk_client_id",
@@ -52,14 +52,13 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         th.StringType,
         default="us",
         title="Talkdesk region",
-        description="Where the account lives: `us`, `eu` or `ca`. "
-        "For another region, set both URLs.",
+        description="The account's region: `us`, `eu` or `ca`. For another region, set both URLs.",
     ),
     th.Property(
         "talkdesk_client_id",
         th.StringType,
         title="Talkdesk OAuth client",
-        description="The id of an OAuth client with the scopes `data-reports:read` and "
+        description="ID of an OAuth client with the scopes `data-reports:read` and "
         "`data-reports:write`.",
     ),
     th.Property(
@@ -67,72 +66,71 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         th.StringType,
         secret=True,
         title="Talkdesk OAuth secret",
-        description="The secret of that OAuth client.",
+        description="Secret of that OAuth client.",
     ),
     th.Property(
         "talkdesk_key_id",
         th.StringType,
-        title="Talkdesk key id",
-        description="The id of the OAuth client's key, for a signed JWT instead of the secret.",
+        title="Talkdesk key ID",
+        description="ID of the OAuth client's key, for a signed JWT instead of the secret.",
     ),
     th.Property(
         "talkdesk_private_key",
         th.StringType,
         secret=True,
         title="Talkdesk private key",
-        description="That key: an EC key on P-256 as PEM, or its PKCS#8 in base64.",
+        description="That private key: an EC key on P-256, as PEM or as base64 PKCS#8.",
     ),
     th.Property(
         "talkdesk_api_url",
         th.URIType,
         title="Talkdesk API URL",
-        description="The base URL of the API in place of the region's, "
-        "for other regions and tests.",
+        description="Base URL of the API instead of the region's, for other regions and tests.",
     ),
     th.Property(
         "talkdesk_token_url",
         th.URIType,
         title="Talkdesk token URL",
-        description="The whole URL of the token endpoint in place of the account's and region's.",
+        description="URL of the token endpoint instead of the account's and region's.",
     ),
     th.Property(
         "talkdesk_window_days",
         th.IntegerType(minimum=1, maximum=31),
         default=28,
         title="Talkdesk window",
-        description="How many days one report job covers; Talkdesk allows a month.",
+        description="Days that one report job covers. Talkdesk allows a month.",
     ),
     th.Property(
         "talkdesk_lookback_hours",
         th.IntegerType(minimum=0),
         default=48,
         title="Talkdesk lookback",
-        description="How many hours the bookmark stays behind the start of the sync: notes, "
-        "ratings and CSAT arrive up to a day late, and nothing marks the change.",
+        description="Hours that the bookmark stays behind the start of the sync: notes, ratings "
+        "and CSAT arrive up to a day late, and Talkdesk has no `updated_at`.",
     ),
     th.Property(
         "talkdesk_concurrent_jobs",
         th.IntegerType(minimum=1, maximum=10),
         default=4,
-        title="Talkdesk jobs at once",
-        description="How many report jobs are under way at once; the account's quota of 15 is "
-        "shared with everyone who runs reports.",
+        title="Talkdesk concurrent jobs",
+        description="Report jobs that run at the same time. The account's quota of 15 is shared "
+        "with everyone who runs reports.",
     ),
     th.Property(
         "talkdesk_job_timeout_seconds",
         th.IntegerType(minimum=1),
         default=3600,
         title="Talkdesk job timeout",
-        description="How many seconds one report job may take, from its creation to its file.",
+        description="Seconds that one report job may take, from its creation to its file.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class TalkdeskSettings:
-    """The settings of Talkdesk Explore, checked.
+    """The settings of Talkdesk Explore, validated.
 
-    Of `client_secret` on the one hand, `key_id` and `private_key` on the other, one is there.
+    Either `client_secret` is set, or `key_id` and `private_key` are.
     """
 
     api_url: str
@@ -149,15 +147,15 @@ class TalkdeskSettings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts that no output may show."""
+        """Strings that no output may contain."""
         return tuple(secret for secret in (self.client_secret, self.private_key) if secret)
 
 
 def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
-    """Checks what is set for Talkdesk.
+    """Return the settings of Talkdesk, validated.
 
     Raises:
-        ConfigError: Something is missing or malformed; the sentence names it.
+        ConfigError: A setting is missing or malformed; the message names it.
     """
     api_url = read_url(config, "talkdesk_api_url")
     token_url = read_url(config, "talkdesk_token_url")
@@ -172,18 +170,20 @@ def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
         api_url = api_url or f"https://api.{api_domain}"
         if not token_url:
             require(
-                config, ("talkdesk_account",), "the account's name, `acme` of acme.mytalkdesk.com"
+                config,
+                ("talkdesk_account",),
+                "set it to the account's name, `acme` of acme.mytalkdesk.com",
             )
-            account = read_name(config, "talkdesk_account", _DOMAINS, "acme.mytalkdesk.com")
+            account = read_account_name(config, "talkdesk_account", _DOMAINS, "acme.mytalkdesk.com")
             token_url = f"https://{account}.{id_domain}/oauth/token"
-    require(config, ("talkdesk_client_id",), "the id of Talkdesk's OAuth client")
+    require(config, ("talkdesk_client_id",), "set it to the ID of an OAuth client in Talkdesk")
     if any(name in config for name in _SIGNED):
         require(config, _SIGNED, f"a signed JWT needs both {_SIGNED[0]} and {_SIGNED[1]}")
     else:
         require(
             config,
             ("talkdesk_client_secret",),
-            f"the secret of talkdesk_client_id, or in its place {_SIGNED[0]} and {_SIGNED[1]}",
+            f"set it to the secret of talkdesk_client_id, or set {_SIGNED[0]} and {_SIGNED[1]}",
         )
     return TalkdeskSettings(
         api_url=api_url,
@@ -201,17 +201,17 @@ def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
 
 
 def _read_key(value: str) -> str:
-    """The private key as PEM; in one line, its line ends are a backslash and an n."""
-    from jwt.algorithms import ECAlgorithm  # noqa: PLC0415 - slow to load, and few need it
+    """Return the private key as PEM; a key on one line has its line breaks escaped."""
+    from jwt.algorithms import ECAlgorithm  # noqa: PLC0415 - slow to import, and rarely needed
 
     pem = value.replace("\\n", "\n")
     if "-----BEGIN" not in pem:
         pem = f"-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n"
     try:
         ECAlgorithm(ECAlgorithm.SHA256).prepare_key(pem)
-    except Exception:  # noqa: BLE001 - many kinds, and their texts may hold a part of the key
+    except Exception:  # noqa: BLE001 - of many types, and their texts may contain a part of the key
         raise ConfigError(
-            "talkdesk_private_key is no EC private key: set it to the PEM, or to the base64 "
-            "PKCS#8, that Talkdesk gave with talkdesk_key_id."
+            "talkdesk_private_key is not an EC private key: set it to the PEM, or to the base64 "
+            "PKCS#8, that Talkdesk issued with talkdesk_key_id."
         ) from None
     return pem

@@ -1,32 +1,36 @@
-"""The stream of Talkdesk Explore."""
+"""The streams of Talkdesk Explore."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from tap_voicecalls.sync.stream import CallStream, Slice
+from tap_voicecalls.errors import VoiceCallsError
+from tap_voicecalls.sync.conform import InvalidRowError
+from tap_voicecalls.sync.slice import Slice
+from tap_voicecalls.sync.stream import VendorStream
+from tap_voicecalls.talkdesk.account import TalkdeskAccount
 from tap_voicecalls.talkdesk.concurrency import ConcurrentReports
-from tap_voicecalls.talkdesk.windows import windows
+from tap_voicecalls.talkdesk.report_types import CALLS
+from tap_voicecalls.talkdesk.window_reports import report_window
+from tap_voicecalls.talkdesk.windows import split
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Generator, Iterator
 
-    from tap_voicecalls.sync.conform import Row
+    from tap_voicecalls.sync.conform import Record
+    from tap_voicecalls.talkdesk.report_file import ReportFile
+    from tap_voicecalls.talkdesk.report_types import ReportType
+    from tap_voicecalls.timestamps import DateRange
 
 #: How far the last window ends before now: Talkdesk refreshes its reports every minute.
 SAFETY_LAG = timedelta(minutes=2)
 
 
-class TalkdeskCalls(CallStream):
-    """Calls, each once it has ended, and again for as long as the lookback reaches."""
-
-    vendor = "Talkdesk"
-    name = "talkdesk_calls"
-    primary_keys = ("call_id",)
-    replication_key = "end_at"
+class _ReportStream(VendorStream[TalkdeskAccount]):
+    report: ClassVar[ReportType]
 
     _windows_done = 0
     _windows = 0
@@ -36,42 +40,60 @@ class TalkdeskCalls(CallStream):
     @property
     def lookback(self) -> timedelta:
         """How far the bookmark stays behind the start of the sync."""
-        return self.voicecalls.talkdesk_settings.lookback
+        return self.account.settings.lookback
 
-    def slices(self, start: datetime, end: datetime | None) -> Generator[Slice]:
-        """Reads windows side by side; each report of one is a portion."""
-        settings = self.voicecalls.talkdesk_settings
-        stop = self.started_at.replace(microsecond=0) - SAFETY_LAG
-        if end is not None:
-            stop = min(stop, end)
-        self._windows = max(0, -(-(stop - start) // settings.window))
-        stopped = Event()
-        jobs = self.voicecalls.talkdesk.report_jobs(stopped)
+    def slices(self, date_range: DateRange) -> Generator[Slice]:
+        """Read windows concurrently; each report of one is a slice."""
+        settings = self.account.settings
+        start, end = date_range.start, self.started_at.replace(microsecond=0) - SAFETY_LAG
+        if date_range.end is not None:
+            end = min(end, date_range.end)
+        self._windows = max(0, -(-(end - start) // settings.window))
+        stop = Event()
+        jobs = self.account.report_jobs(self.report, stop)
         self._reports = ConcurrentReports(
-            jobs.reports, jobs=settings.concurrent_jobs, stopped=stopped
+            partial(report_window, jobs=jobs, logger=self.logger),
+            jobs=settings.concurrent_jobs,
+            stop=stop,
         )
         try:
-            for made in self._reports(windows(start, stop, settings.window)):
+            for reports in self._reports(split(start, end, settings.window)):
                 self._windows_done += 1
-                for window, report in made.parts:
-                    yield Slice(self._counted(report.rows()), window.end)
-                if made.error is not None:
-                    raise made.error
+                for window, file in reports.parts:
+                    yield Slice(self._records(file), window.end)
+                if reports.error is not None:
+                    raise reports.error
         finally:
             if self._rows_without_end:
                 self.logger.warning(
-                    "%s: %d rows have no end_at; they are written all the same.",
+                    "%s: %d rows have no %s; they are written all the same.",
                     self.name,
                     self._rows_without_end,
+                    self.report.end_field,
                 )
 
-    def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
-        for row in rows:
-            if not row.get("end_at"):
+    def _records(self, file: ReportFile) -> Iterator[Record]:
+        for row in file.rows():
+            try:
+                record = self.conformer.conform(row)
+            except InvalidRowError as error:
+                raise VoiceCallsError(
+                    f"Talkdesk's report has {error}. {self.report.invalid_row_hint}".rstrip()
+                ) from None
+            if not record.get(self.report.end_field):
                 self._rows_without_end += 1
-            yield row
+            yield record
 
-    def progress(self, share: float) -> str:  # noqa: ARG002
-        """Windows done and under way."""
-        under_way = self._reports.under_way if self._reports else 0
-        return f"{self._windows_done} of {self._windows} windows done, {under_way} under way"
+    def progress_details(self, share: float) -> str:  # noqa: ARG002
+        """Return how many windows are done and running."""
+        running = self._reports.running if self._reports else 0
+        return f"{self._windows_done} of {self._windows} windows done, {running} running"
+
+
+class TalkdeskCalls(_ReportStream):
+    """Calls, each once it has ended, and again for as long as the lookback reaches."""
+
+    name = "talkdesk_calls"
+    report = CALLS
+    primary_keys = (CALLS.key,)
+    replication_key = CALLS.end_field

@@ -1,56 +1,49 @@
-"""One Zendesk account: what its two streams share."""
+"""One Zendesk account: what its streams share."""
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tap_voicecalls.http.client import ApiClient
-from tap_voicecalls.zendesk.auth import authorize
+from tap_voicecalls.http.client import ApiClient, ApiProfile
+from tap_voicecalls.zendesk.auth import make_auth
 from tap_voicecalls.zendesk.export import IncrementalExport
 from tap_voicecalls.zendesk.request_budget import RequestBudget
 
 if TYPE_CHECKING:
-    from logging import Logger
-
-    from tap_voicecalls.sync.conform import ConformingRow
-    from tap_voicecalls.timestamps import Clock
+    from tap_voicecalls.sync.conform import RecordConformer
+    from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.zendesk.settings import ZendeskSettings
 
 
 class ZendeskAccount:
-    """The connection to an account: one session, one set of credentials, one request budget."""
+    """The connection to an account: its credentials and its request budget."""
 
-    def __init__(
-        self, settings: ZendeskSettings, *, clock: Clock, user_agent: str, logger: Logger
-    ) -> None:
-        """Opens nothing yet."""
-        self._url = settings.url
-        self._logger = logger
-        self.budget = RequestBudget(settings.requests_per_minute, clock)
-        tokens = ApiClient(
+    def __init__(self, settings: ZendeskSettings, run: RunContext) -> None:
+        """Make the clients; nothing is sent yet."""
+        self.settings = settings
+        self.budget = RequestBudget(settings.requests_per_minute, run.clock)
+        profile = partial(
+            ApiProfile,
             "Zendesk",
-            clock=clock,
-            user_agent=user_agent,
-            logger=logger,
-            hint=_token_hint,
             secrets=settings.secrets,
+            certificate_hint="A suspended account's certificate is not trusted either.",
         )
-        self._auth = authorize(settings, tokens)
-        self._api = ApiClient(
-            "Zendesk",
-            clock=clock,
-            user_agent=user_agent,
-            logger=logger,
-            hint=_export_hint,
-            secrets=settings.secrets,
-            turn=self.budget.turn,
-        )
+        client = partial(ApiClient, clock=run.clock, user_agent=run.user_agent, logger=run.logger)
+        self._auth = make_auth(settings, client(profile(hint=_token_hint)))
+        self._client = client(profile(hint=_export_hint), acquire=self.budget.acquire)
+        self._logger = run.logger
 
-    def export(self, resource: str, row: type[ConformingRow]) -> IncrementalExport:
-        """The export of `calls` or of `legs`, with what their rows are decoded with if they fit."""
+    def export(self, resource: str, conformer: RecordConformer) -> IncrementalExport:
+        """Return the export of `calls` or of `legs`."""
         return IncrementalExport(
-            resource, row, url=self._url, api=self._api, auth=self._auth, logger=self._logger
+            resource,
+            url=self.settings.url,
+            client=self._client,
+            auth=self._auth,
+            conformer=conformer,
+            logger=self._logger,
         )
 
 
@@ -79,6 +72,4 @@ def _export_hint(status: int) -> str:
                 "December 2026: use an OAuth client of the account's own."
             )
         case _:
-            return (
-                "Check zendesk_subdomain and zendesk_url; if they are right, ask Zendesk's support."
-            )
+            return "Check zendesk_subdomain and zendesk_url. If they are right, contact Zendesk."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_voicecalls.config import read_name, read_url, require
+from tap_voicecalls.config import read_account_name, read_url, require
 from tap_voicecalls.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _OAUTH = "zendesk_client_id", "zendesk_client_secret"
 _API_TOKEN = "zendesk_email", "zendesk_api_token"
-_WAYS_IN = (*_OAUTH, "zendesk_access_token", *_API_TOKEN)
-#: Any of these says that Zendesk is wanted; the others have defaults.
-ENABLING_SETTINGS = ("zendesk_subdomain", "zendesk_url", *_WAYS_IN)
+_CREDENTIALS = (*_OAUTH, "zendesk_access_token", *_API_TOKEN)
+#: Any of these means that Zendesk is wanted; the others have defaults.
+ENABLING_SETTINGS = ("zendesk_subdomain", "zendesk_url", *_CREDENTIALS)
 #: Any of these is enough.
 SETTING_GROUPS = (
     ("zendesk_subdomain", *_OAUTH),
@@ -38,72 +38,70 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         "zendesk_client_id",
         th.StringType,
         title="Zendesk OAuth client",
-        description="The identifier of a confidential OAuth client.",
+        description="Identifier of a confidential OAuth client.",
     ),
     th.Property(
         "zendesk_client_secret",
         th.StringType,
         secret=True,
         title="Zendesk OAuth secret",
-        description="The secret of that OAuth client.",
+        description="Secret of that OAuth client.",
     ),
     th.Property(
         "zendesk_scope",
         th.StringType,
         default="read",
         title="Zendesk OAuth scope",
-        description="The scopes to ask for, separated by spaces.",
+        description="Scopes to request, separated by spaces.",
     ),
     th.Property(
         "zendesk_access_token",
         th.StringType,
         secret=True,
         title="Zendesk access token",
-        description="A ready OAuth access token, instead of an OAuth client.",
+        description="An existing OAuth access token, instead of an OAuth client.",
     ),
     th.Property(
         "zendesk_email",
         th.StringType,
-        title="Zendesk e-mail",
-        description="The user of an API token. New API tokens can't be made since 2026-10-27, "
-        "and all stop working on 2027-04-30.",
+        title="Zendesk email",
+        description="User of an API token. New API tokens can't be created since 2026-10-27, "
+        "and all of them stop working on 2027-04-30.",
     ),
     th.Property(
         "zendesk_api_token",
         th.StringType,
         secret=True,
         title="Zendesk API token",
-        description="An API token of that user, for those who still have one.",
+        description="API token of that user, for accounts that still have one.",
     ),
     th.Property(
         "zendesk_url",
         th.URIType,
         title="Zendesk URL",
-        description="The base URL in place of `https://{subdomain}.zendesk.com`, "
-        "for tests and proxies.",
+        description="Base URL instead of `https://{subdomain}.zendesk.com`, for tests and proxies.",
     ),
     th.Property(
         "zendesk_requests_per_minute",
         th.IntegerType(minimum=1),
         default=10,
-        title="Zendesk requests a minute",
-        description="How many requests Zendesk allows in any 60 seconds, "
-        "for calls and legs together.",
+        title="Zendesk requests per minute",
+        description="Requests that Zendesk allows in any 60 seconds, for calls and legs together.",
     ),
     th.Property(
         "zendesk_lookback_seconds",
         th.IntegerType(minimum=0),
         default=300,
         title="Zendesk lookback",
-        description="How many seconds the bookmark stays behind the start of the sync, "
-        "for rows that become visible late.",
+        description="Seconds that the bookmark stays behind the start of the sync, for rows that "
+        "become visible late.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class ClientCredentials:
-    """An OAuth client that asks for its own tokens."""
+    """An OAuth client for the `client_credentials` grant."""
 
     client_id: str
     client_secret: str
@@ -112,9 +110,9 @@ class ClientCredentials:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """A ready bearer token."""
+    """An existing bearer token."""
 
-    text: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -122,12 +120,12 @@ class ApiToken:
     """An API token and its user."""
 
     email: str
-    text: str
+    value: str
 
 
 @dataclass(frozen=True)
 class ZendeskSettings:
-    """The settings of Zendesk Talk, checked."""
+    """The settings of Zendesk Talk, validated."""
 
     url: str
     credentials: ClientCredentials | AccessToken | ApiToken
@@ -136,29 +134,33 @@ class ZendeskSettings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts that no output may show."""
+        """Strings that no output may contain."""
         match self.credentials:
             case ClientCredentials(client_secret=secret):
                 return (secret,)
-            case AccessToken(text=token) | ApiToken(text=token):
+            case AccessToken(value=token) | ApiToken(value=token):
                 return (token,)
 
 
 def read_settings(config: Mapping[str, Any]) -> ZendeskSettings:
-    """Checks what is set for Zendesk.
+    """Return the settings of Zendesk, validated.
 
     Raises:
-        ConfigError: Something is missing or malformed; the sentence names it.
+        ConfigError: A setting is missing or malformed; the message names it.
     """
     url = read_url(config, "zendesk_url")
     if url is None:
-        require(config, ("zendesk_subdomain",), "the account's name, `acme` of acme.zendesk.com")
+        require(
+            config,
+            ("zendesk_subdomain",),
+            "set it to the account's name, `acme` of acme.zendesk.com",
+        )
     if "zendesk_subdomain" in config:
-        name = read_name(
+        name = read_account_name(
             config, "zendesk_subdomain", re.compile(r"zendesk\.com"), "acme.zendesk.com"
         )
         url = url or f"https://{name}.zendesk.com"
-    assert url is not None  # noqa: S101 - one of the two is there
+    assert url is not None  # noqa: S101 - one of the two is set
     return ZendeskSettings(
         url=url,
         credentials=_read_credentials(config),
@@ -179,7 +181,7 @@ def _read_credentials(config: Mapping[str, Any]) -> ClientCredentials | AccessTo
         )
     if token := config.get("zendesk_access_token"):
         if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise ConfigError("zendesk_access_token must be one word, without spaces in it.")
+            raise ConfigError("zendesk_access_token must be printable ASCII without spaces.")
         return AccessToken(token)
     if _API_TOKEN[0] in config:
         return ApiToken(config["zendesk_email"], config["zendesk_api_token"])

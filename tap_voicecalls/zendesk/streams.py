@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
-from tap_voicecalls.sync.stream import CallStream, Slice
+from tap_voicecalls.sync.slice import Slice
+from tap_voicecalls.sync.stream import VendorStream
 from tap_voicecalls.timestamps import format_duration, format_utc
-from tap_voicecalls.zendesk.export import second_of
+from tap_voicecalls.zendesk.account import ZendeskAccount
+from tap_voicecalls.zendesk.page import updated_second
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from datetime import datetime, timedelta
+    from datetime import timedelta
+
+    from tap_voicecalls.timestamps import DateRange
 
 
-class _ZendeskStream(CallStream):
-    vendor = "Zendesk"
+class _ExportStream(VendorStream[ZendeskAccount]):
     primary_keys = ("id",)
     replication_key = "updated_at"
     resource: ClassVar[str]
@@ -23,38 +26,40 @@ class _ZendeskStream(CallStream):
     @property
     def lookback(self) -> timedelta:
         """How far the bookmark stays behind the start of the sync."""
-        return self.voicecalls.zendesk_settings.lookback
+        return self.account.settings.lookback
 
-    def slices(self, start: datetime, end: datetime | None) -> Generator[Slice]:
-        """Reads pages; each is a portion."""
+    def slices(self, date_range: DateRange) -> Generator[Slice]:
+        """Read pages; each is a slice."""
+        end = date_range.end
         until = self.max_bookmark if end is None else min(self.max_bookmark, end)
-        export = self.voicecalls.zendesk.export(self.resource, self.shape.exact)
-        for page in export.pages(start, until):
-            rows = page.rows
-            if end is not None:
-                before = format_utc(end)
-                rows = [row for row in rows if (second_of(row) or "") < before]
-            yield Slice(rows, page.reached)
+        export = self.account.export(self.resource, self.conformer)
+        for page in export.slices(date_range.start, until):
+            if end is None:
+                yield page
+            else:
+                limit = format_utc(end)
+                kept = [each for each in page.records if (updated_second(each) or "") < limit]
+                yield Slice(kept, page.watermark)
 
-    def progress(self, share: float) -> str:
-        """Requests of both streams so far, and how long the rest takes at the quota."""
-        budget = self.voicecalls.zendesk.budget
-        said = f"{budget.requests} requests"
+    def progress_details(self, share: float) -> str:
+        """Return the requests of both streams so far, and how long the rest takes."""
+        budget = self.account.budget
+        details = f"{budget.requests_sent} requests"
         if 0 < share < 1:
-            left = math.ceil(self.slices_read / share) - self.slices_read
-            minutes = left / budget.requests_per_minute
-            said += f", about {format_duration(60 * minutes)} to go at {budget.requests_per_minute} a minute"
-        return said
+            remaining = math.ceil(self.slices_read / share) - self.slices_read
+            duration = format_duration(60 * remaining / budget.requests_per_minute)
+            details += f", about {duration} to go at {budget.requests_per_minute} per minute"
+        return details
 
 
-class ZendeskCalls(_ZendeskStream):
-    """Calls, each again whenever Zendesk changes it."""
+class ZendeskCalls(_ExportStream):
+    """Calls, each again whenever it changes."""
 
     name = "zendesk_calls"
     resource = "calls"
 
 
-class ZendeskLegs(_ZendeskStream):
+class ZendeskLegs(_ExportStream):
     """Legs of calls: one for each agent, customer or other party of a call."""
 
     name = "zendesk_legs"

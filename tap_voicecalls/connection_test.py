@@ -1,0 +1,49 @@
+"""The connection test, `--test`: can each vendor be read?
+
+The SDK's own test stops at the first failure, and asks Talkdesk to report a month for one row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tap_voicecalls.errors import SyncFailedError, VoiceCallsError
+from tap_voicecalls.registry import VENDORS
+from tap_voicecalls.sync.stream import VendorStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from singer_sdk.streams import Stream
+
+
+def check_connections(streams: Iterable[Stream]) -> None:
+    """Print for each vendor that its streams can be read.
+
+    Raises:
+        SyncFailedError: A vendor can't be read; the others were tested.
+    """
+    streams = list(streams)
+    failures = {}
+    for vendor in VENDORS:
+        own = [
+            stream
+            for stream in streams
+            if isinstance(stream, VendorStream) and isinstance(stream, vendor.streams)
+        ]
+        try:
+            for stream in own:
+                stream.check_connection()
+        except VoiceCallsError as error:
+            failures[f"{vendor.name} is not ready"] = str(error)
+        else:
+            if own:
+                names = " and ".join(stream.name for stream in own)
+                click.echo(
+                    f"{vendor.name} is ready: the credentials have the permissions and scopes to "
+                    f"read {names}."
+                )
+    if failures:
+        raise SyncFailedError(failures)

@@ -1,0 +1,84 @@
+"""Response bodies."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+if TYPE_CHECKING:
+    import requests
+
+#: Bytes of a body that are read at once; the 10 KB of requests cost more than decoding them.
+CHUNK_SIZE = 1024 * 1024
+#: Integers with more digits stay text: Python refuses to convert very long ones.
+_MAX_DIGITS = 400
+
+
+class InvalidResponseError(Exception):
+    """A response body that is not what it should be. It may be worth a retry."""
+
+
+def _exact_number(text: str) -> Decimal | str:
+    """Keep a number such as 1.10, or one with 20 digits, as it was sent."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:  # an exponent beyond any decimal's
+        return text
+
+
+def _exact_integer(text: str) -> int | str:
+    return int(text) if len(text) <= _MAX_DIGITS else text
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+_decode = msgspec.json.Decoder(float_hook=_exact_number).decode
+
+
+def decode_json(content: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON value
+    """Decode JSON; numbers stay exactly as they were sent.
+
+    Raises:
+        InvalidResponseError: It is not JSON.
+    """
+    try:
+        return _decode(content)
+    except msgspec.ValidationError:
+        # An integer that is too long for msgspec: rare enough for the slower decoder.
+        return _decode_long_numbers(bytes(content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidResponseError("a body that is not JSON") from None
+
+
+def _decode_long_numbers(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(
+            content,
+            parse_float=_exact_number,
+            parse_int=_exact_integer,
+            parse_constant=_refuse_constant,
+        )
+    except (ValueError, RecursionError):
+        raise InvalidResponseError("a body that is not JSON") from None
+
+
+def read_body(response: requests.Response) -> bytes:
+    """Return the whole body of a response."""
+    return b"".join(response.iter_content(CHUNK_SIZE))
+
+
+def read_json_object(response: requests.Response) -> dict[str, Any]:
+    """Return the JSON object that a response holds.
+
+    Raises:
+        InvalidResponseError: The body is not a JSON object.
+    """
+    body = decode_json(read_body(response))
+    if not isinstance(body, dict):
+        raise InvalidResponseError("JSON that is not an object")
+    return body
