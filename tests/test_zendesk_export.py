@@ -212,7 +212,18 @@ def test_endless_pages_of_one_second_are_an_error(zendesk: ZendeskAccount) -> No
         lambda _: "soon",
         lambda _: [],
     ],
-    ids="ahead behind text float fraction missing negative huge word list".split(),
+    ids=[
+        "ahead",
+        "behind",
+        "text",
+        "float",
+        "fraction",
+        "missing",
+        "negative",
+        "huge",
+        "word",
+        "list",
+    ],
 )
 @pytest.mark.parametrize("next_page", ["derived", "as sent", None], ids=str)
 def test_odd_end_time_loses_no_row(
