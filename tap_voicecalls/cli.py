@@ -2,51 +2,102 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
+from tap_voicecalls.http.error_messages import printable
 from tap_voicecalls.sync.writer import OutputClosedError
 
 if TYPE_CHECKING:
-    import click
+    from collections.abc import Sequence
+
+
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class VoiceCallsCommand(SingerCommand):
     """The tap's command. Whatever ends it early is reported on stderr."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's type
-        """Run the tap.
-
-        Raises:
-            VoiceCallsError: Standard output can't be written any more.
-        """
-        try:
-            return super().invoke(ctx)
-        except OutputClosedError as error:
-            raise VoiceCallsError(
-                f"{error} The next run resumes from the last state that was saved."
-            ) from None
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's type
+    def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's type
         """Run the command and exit, with code 1 after a failure."""
+        messages: tuple[str, ...] = ()
+        code = 1
         try:
-            return super().main(*args, **kwargs)
-        except ConfigError as error:
+            check_json_files(sys.argv[1:] if args is None else args)
+            return super().main(args, *more, **kwargs)
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        except (ConfigError, SyncFailedError) as error:
             messages = error.messages
-        except SyncFailedError as error:
-            messages = tuple(f"{stream}: {text}" for stream, text in error.failures.items())
         except VoiceCallsError as error:
             messages = (str(error),)
+        except OutputClosedError as error:
+            messages = (f"{error} The next run resumes from the last state that was saved.",)
         except Exception as error:
             self.logger.debug("Traceback of the failure:", exc_info=True)
-            details = str(error).partition("\n")[0].rstrip(".") or "no details"
+            details = printable(str(error).partition("\n")[0])[:200].rstrip(".") or "no details"
             hint = "Check the settings, the catalog and the state file. To report it, run with"
             messages = (
                 f"{type(error).__name__}: {details}. {hint} TAP_VOICECALLS_LOGLEVEL=DEBUG.",
             )
         for message in messages:
             self.logger.error(message)
-        sys.exit(1)
+        return exit_now(code)
+
+
+def exit_now(code: int) -> NoReturn:
+    """End the program without waiting for threads, which may be inside of a long request."""
+    logging.shutdown()
+    if code:
+        os._exit(code)
+    sys.exit(code)
+
+
+def check_log_level() -> None:
+    """Replace a log level that doesn't exist, which the SDK would end with a traceback for."""
+    for name in ("TAP_VOICECALLS_LOGLEVEL", "LOGLEVEL"):
+        level = os.environ.get(name)
+        if level and level.upper() not in _LOG_LEVELS:
+            os.environ[name] = "INFO"
+            logging.getLogger("tap-voicecalls").warning(
+                "%s: %r is not a log level, INFO is used. The levels are %s.",
+                name,
+                level[:40],
+                ", ".join(_LOG_LEVELS),
+            )
+
+
+def check_json_files(args: Sequence[str]) -> None:
+    """Check that the files on the command line are JSON objects.
+
+    The SDK's errors don't say which of the files is meant.
+
+    Raises:
+        VoiceCallsError: One is not.
+    """
+    pairs = [arg.partition("=")[::2] if "=" in arg else (arg, "") for arg in args]
+    for index, (option, value) in enumerate(pairs):
+        path = value or next(iter(args[index + 1 :]), "")
+        if option in {"--config", "--state", "--catalog"} and path not in {"", "ENV"}:
+            _check_json_file(option, Path(path))
+
+
+def _check_json_file(option: str, path: Path) -> None:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise VoiceCallsError(
+            f"{option}: {str(path)!r} could not be read: {error.strerror}."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise VoiceCallsError(f"{option}: {str(path)!r} is not a JSON file{place}.") from None
+    if not isinstance(content, dict):
+        raise VoiceCallsError(f"{option}: {str(path)!r} must contain a JSON object.")

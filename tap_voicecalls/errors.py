@@ -38,6 +38,23 @@ class FatalApiError(VoiceCallsError):
         self.api_message = api_message
 
 
+def internal_error(error: BaseException) -> str:
+    """Return the message for an error that is a defect of the tap.
+
+    The error's own text may contain anything, so the message states its type and place alone.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "an unknown place"
+    if trace is not None:
+        place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+    return (
+        f"internal error, {type(error).__name__} in {place}. The bookmark is safe. Run with "
+        f"TAP_VOICECALLS_LOGLEVEL=DEBUG and report the traceback."
+    )
+
+
 class SyncFailedError(VoiceCallsError):
     """One or more streams could not be read completely.
 
@@ -47,4 +64,9 @@ class SyncFailedError(VoiceCallsError):
 
     def __init__(self, failures: Mapping[str, str]) -> None:
         self.failures = dict(failures)
-        super().__init__("\n".join(f"{name}: {text}" for name, text in self.failures.items()))
+        super().__init__("\n".join(self.messages))
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """One message per stream."""
+        return tuple(f"{stream}: {message}" for stream, message in sorted(self.failures.items()))

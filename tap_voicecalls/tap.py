@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Tap
 from singer_sdk import typing as th
 
 from tap_voicecalls import config
-from tap_voicecalls.cli import VoiceCallsCommand
+from tap_voicecalls.cli import VoiceCallsCommand, exit_now
 from tap_voicecalls.clock import Clock
 from tap_voicecalls.connection_test import check_connections
-from tap_voicecalls.errors import ConfigError, SyncFailedError
+from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
 from tap_voicecalls.registry import SETTINGS, VENDORS
+from tap_voicecalls.sync.concurrent_sync import sync_concurrently
 from tap_voicecalls.sync.context import RunContext
-from tap_voicecalls.sync.state import normalize_bookmarks
+from tap_voicecalls.sync.state import read_bookmarks
+from tap_voicecalls.sync.stream import VendorStream
 from tap_voicecalls.sync.writer import MessageWriter
 from tap_voicecalls.timestamps import format_utc
-from tap_voicecalls.validation import config_errors, environment_errors
+from tap_voicecalls.validation import config_errors, environment_errors, unknown_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +52,7 @@ class TapVoiceCalls(Tap):
             ConfigError: The settings are incomplete or not valid, unless validation is off.
         """
         self._accounts: dict[str, Any] = {}
+        self._is_terminating = False
         try:
             super().__init__(*args, **kwargs)
         except ValueError:
@@ -62,9 +67,13 @@ class TapVoiceCalls(Tap):
         """
         self._config = config.drop_blank(self._config)
         schema_errors = super()._validate_config(raise_errors=False)
-        messages = config_errors(self.config, self.config_jsonschema, schema_errors)
+        messages = config_errors(
+            self.config, self.config_jsonschema, schema_errors, self.clock.now()
+        )
         if messages and raise_errors:
             raise ConfigError(*messages)
+        for warning in unknown_settings(self.config, self.config_jsonschema):
+            self.logger.warning(warning)
         if not messages:
             # The SDK compares it with bookmarks, and does not parse every form of a timestamp.
             self._config["start_date"] = format_utc(config.read_date_range(self._config).start)
@@ -95,20 +104,36 @@ class TapVoiceCalls(Tap):
         """Load a state.
 
         Raises:
-            VoiceCallsError: A bookmark is not a timestamp.
+            VoiceCallsError: It is not a state.
         """
-        bookmarks = state.get("bookmarks") or {}
-        if state and not bookmarks:
-            self.logger.warning("The state has no bookmarks: reading everything since start_date.")
-        super().load_state({"bookmarks": normalize_bookmarks(bookmarks, self.streams)})
+        bookmarks = read_bookmarks(state, self._vendor_streams(), self.logger)
+        super().load_state({"bookmarks": bookmarks})
 
-    def sync_all(self) -> None:  # type: ignore[misc] # final: extended, not replaced
-        """Sync all streams.
+    def _vendor_streams(self) -> dict[str, VendorStream[Any]]:
+        streams = self.streams.items()
+        return {name: stream for name, stream in streams if isinstance(stream, VendorStream)}
+
+    def sync_all(self) -> None:  # type: ignore[misc] # final: replaced
+        """Sync all streams, the vendors at the same time.
+
+        The SDK syncs them one after another.
 
         Raises:
             SyncFailedError: Some of them failed; the others were synced.
         """
-        super().sync_all()
+        groups = [
+            [stream for stream in self.streams.values() if isinstance(stream, vendor.streams)]
+            for vendor in VENDORS
+        ]
+        selected = [[stream for stream in group if stream.selected] for group in groups]
+        if not any(selected):
+            raise VoiceCallsError(
+                "No stream is selected, so nothing would be read. Check the catalog, or the "
+                "`select` setting in meltano.yml."
+            )
+        if self.state:
+            self.state_writer.write_state(self.state)
+        sync_concurrently([group for group in selected if group])
         self._raise_failures()
 
     def run_connection_test(self) -> bool:  # type: ignore[misc] # final: replaced
@@ -138,16 +163,25 @@ class TapVoiceCalls(Tap):
         if self.run.failures:
             raise SyncFailedError(self.run.failures)
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """End the run with a last STATE message, once the current write is complete.
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End the run with a last STATE message and an exit code that tells it was interrupted.
 
-        The SDK writes it at once: in the middle of a line, or not at all.
+        The SDK writes the message in the middle of a line, or not at all, and exits with 0.
         """
-        end = partial(super()._handle_termination, signum, frame)
+        if self._is_terminating:
+            exit_now(128 + signum)
+        self._is_terminating = True
+
+        def end() -> NoReturn:
+            for message in SyncFailedError(self.run.failures).messages:
+                self.logger.error(message)
+            name = signal.Signals(signum).name
+            self.logger.error("Interrupted by %s: the next run resumes from the last state.", name)
+            sys.exit(128 + signum)
+
         if isinstance(self.message_writer, MessageWriter):
-            self.message_writer.end_with(end)
-        else:
-            end()
+            self.message_writer.end_with(lambda: self.state_writer.write_state(self.state), end)
+        end()
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

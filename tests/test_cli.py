@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -113,10 +112,44 @@ def test_invalid_json_in_config_file_is_one_error_message(tmp_path: Path, conten
     result = run("--config", write(tmp_path, "config.json", content))
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    assert "Check the settings" in last_line(result)
+    assert "--config: " in last_line(result)
+    assert "is not a JSON file" in last_line(result)
 
 
-def test_invalid_bookmark_is_named_before_any_request(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--state", "--catalog"])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("", "not a JSON file"), ("{\n,", "not a JSON file (line 2)"), ("[]", "a JSON object")],
+)
+def test_broken_state_or_catalog_file_is_named(
+    sandbox: Sandbox, tmp_path: Path, option: str, content: str, problem: str
+) -> None:
+    config = write(tmp_path, "config.json", settings(sandbox))
+    result = run("--config", config, f"{option}={write(tmp_path, 'broken.json', content)}")
+    assert result.returncode == 1
+    assert f"{option}: " in last_line(result)
+    assert problem in last_line(result)
+    assert "Traceback" not in result.stderr
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("variable", ["TAP_VOICECALLS_LOGLEVEL", "LOGLEVEL"])
+def test_unknown_log_level_is_a_warning(variable: str) -> None:
+    result = run("--discover", **{variable: "verbose"})
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr
+    assert f"{variable}: 'verbose' is not a log level" in result.stderr
+
+
+def test_unknown_setting_is_a_warning(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = settings(sandbox, zendesk_sub_domain="acme")
+    result = run("--config", write(tmp_path, "config.json", config))
+    assert result.returncode == 0
+    assert "'zendesk_sub_domain' is not a setting" in result.stderr
+    assert "Did you mean zendesk_subdomain?" in result.stderr
+
+
+def test_invalid_bookmark_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     state = bookmarks(zendesk_legs="last week")
     config = write(tmp_path, "config.json", settings(sandbox))
     result = run("--config", config, "--state", write(tmp_path, "state.json", state))
@@ -125,7 +158,6 @@ def test_invalid_bookmark_is_named_before_any_request(sandbox: Sandbox, tmp_path
         "The bookmark of zendesk_legs in the state, 'last week', is not an RFC 3339"
         in last_line(result)
     )
-    assert sandbox.requests == []
 
 
 def test_one_vendor_syncs_if_the_other_fails(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -244,7 +276,7 @@ def test_run_after_sigterm_resumes_from_the_last_state(sandbox: Sandbox, tmp_pat
             lines.append(tap.stdout.readline())
         tap.send_signal(signal.SIGTERM)
         lines += tap.stdout.readlines()
-    assert tap.returncode == 0
+    assert tap.returncode == 128 + signal.SIGTERM
     assert json.loads(lines[-1])["type"] == "STATE"
     state = write(tmp_path, "state.json", json.loads(lines[-1])["value"])
     result = run("--config", config, "--state", state)
@@ -261,13 +293,13 @@ def test_sigterm_interrupts_a_retry_delay(sandbox: Sandbox, tmp_path: Path) -> N
             assert any("retrying in" in line for line in tap.stderr)
             tap.send_signal(signal.SIGTERM)
             try:
-                assert tap.wait(timeout=30) == 0
+                assert tap.wait(timeout=10) == 128 + signal.SIGTERM
             finally:
                 tap.kill()
         sandbox.faults.clear()
 
 
-def test_repeated_sigterm_ends_a_tap_blocked_by_its_target(tmp_path: Path) -> None:
+def test_sigterm_ends_a_tap_blocked_by_its_target(tmp_path: Path) -> None:
     with Sandbox(calls=300, days=20) as sandbox:
         config = write(tmp_path, "config.json", settings(sandbox))
         with subprocess.Popen(  # noqa: S603
@@ -276,15 +308,30 @@ def test_repeated_sigterm_ends_a_tap_blocked_by_its_target(tmp_path: Path) -> No
             assert tap.stdout is not None
             assert b"SCHEMA" in tap.stdout.readline()
             select.select([tap.stdout], [], [])  # the sync writes more than a pipe buffers
-            # As few signals as needed: during Python's own shutdown, SIGTERM kills the process.
-            for timeout in (1, 30, 30):
-                tap.send_signal(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    tap.wait(timeout=timeout)
-                    break
-            exit_code = tap.poll()
-            tap.kill()
-    assert exit_code == 0
+            tap.send_signal(signal.SIGTERM)
+            try:
+                assert tap.wait(timeout=10) == 128 + signal.SIGTERM
+            finally:
+                tap.kill()
+
+
+def test_sigterm_does_not_wait_for_requests_in_progress(tmp_path: Path) -> None:
+    """A failure before it is reported too."""
+    with Sandbox(calls=30, days=20) as sandbox:
+        sandbox.faults.add(Fault.hang(JOBS), Fault.status(f"{PATH}/*", 403, times=None))
+        config = write(tmp_path, "config.json", settings(sandbox))
+        with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
+            assert tap.stderr is not None
+            assert any("zendesk_legs failed" in line for line in tap.stderr)
+            tap.send_signal(signal.SIGTERM)
+            try:
+                assert tap.wait(timeout=10) == 128 + signal.SIGTERM
+            finally:
+                tap.kill()
+            rest = tap.stderr.read().splitlines()
+    assert "Interrupted by SIGTERM" in rest[-1]
+    assert "zendesk_legs: Zendesk returned 403" in rest[-2]
+    assert "zendesk_calls: Zendesk returned 403" in rest[-3]
 
 
 def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path) -> None:

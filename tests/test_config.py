@@ -58,6 +58,42 @@ VALID_VALUES = {
 }
 
 
+STREAM_MAPS = [
+    (
+        {"talkdesk_call": {"contact_phone_number": None}},
+        "no stream 'talkdesk_call'",
+        "talkdesk_calls",
+    ),
+    ({"zendesk_calls": {"phone_numbr": None}}, "no column 'phone_numbr'", "phone_number"),
+    ({"zendesk_calls": {"phone_numbr": "md5(phone_number)"}}, "no column 'phone_numbr'", ""),
+    ({"zendesk_*": {"phone": None}}, "no column 'phone'", ""),
+]
+
+
+@pytest.mark.parametrize(("stream_maps", "problem", "suggestion"), STREAM_MAPS)
+def test_unknown_name_in_stream_maps_is_an_error(
+    stream_maps: dict[str, Any], problem: str, suggestion: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        TapVoiceCalls(config=ZENDESK | {"stream_maps": stream_maps})
+    assert problem in str(error.value)
+    assert suggestion in str(error.value)
+
+
+def test_stream_maps_may_add_columns() -> None:
+    stream_maps = {
+        "zendesk_calls": {"minutes": "duration / 60", "phone_number": None, "__alias__": "calls"},
+        "talkdesk_calls": None,
+        "__else__": None,
+    }
+    TapVoiceCalls(config=ZENDESK | {"stream_maps": stream_maps})
+
+
+def test_start_date_in_the_future_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="is in the future"):
+        TapVoiceCalls(config=ZENDESK | {"start_date": "2999-01-01T00:00:00Z"})
+
+
 def account_of(tap: TapVoiceCalls) -> Any:
     """Return the account of the only vendor that is configured."""
     stream = next(iter(tap.streams.values()))

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pytest
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.zendesk.streams import ZendeskCalls
-from tests.harness import KEYS, NOW, FakeClock, bookmarks, sync, timestamp
+from tests.harness import KEYS, NOW, FakeClock, bookmarks, make_tap, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,9 +132,45 @@ def test_bookmark_in_another_rfc_3339_notation_is_read(
     assert start_times[0] == "1794268800"
 
 
-def test_invalid_bookmark_is_an_error(config: dict[str, Any]) -> None:
-    with pytest.raises(VoiceCallsError, match=r"bookmark of zendesk_legs .* 'banana'"):
-        TapVoiceCalls(config=dict(config), state=bookmarks(zendesk_legs="banana"))
+def state(bookmark: object) -> dict[str, Any]:
+    return {"bookmarks": {"zendesk_legs": bookmark}}
+
+
+@pytest.mark.parametrize(
+    "bookmark",
+    [
+        *(
+            {"replication_key": "updated_at", "replication_key_value": value}
+            for value in ("banana", "2026-02-30T00:00:00Z", 1794268800, ["x"], {"a": 1}, True)
+        ),
+        "2026-11-01T00:00:00Z",
+        ["x"],
+    ],
+    ids=str,
+)
+def test_invalid_bookmark_fails_its_stream_alone(
+    config: dict[str, Any], clock: FakeClock, bookmark: object
+) -> None:
+    output = sync(config, clock=clock, state=state(bookmark))
+    assert list(output.failures) == ["zendesk_legs"]
+    assert "bookmark of zendesk_legs" in output.failures["zendesk_legs"]
+    assert output.records("zendesk_calls")
+    assert output.records("talkdesk_calls")
+    assert output.records("zendesk_legs") == []
+
+
+@pytest.mark.parametrize("state", [[], "state", {"bookmarks": ["x"]}, {"bookmarks": "x"}], ids=str)
+def test_broken_state_is_an_error(config: dict[str, Any], state: Any) -> None:
+    with pytest.raises(VoiceCallsError, match="The state is not valid"):
+        make_tap(FakeClock(), config).load_state(state)
+
+
+def test_state_of_another_tap_is_a_warning(
+    config: dict[str, Any], clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        sync(config, clock=clock, state={"bookmarks": {"orders": {"offset": 3}}})
+    assert "The state has no bookmarks of this tap, but of orders" in caplog.text
 
 
 def test_bookmark_of_another_replication_key_is_ignored(
@@ -192,6 +229,60 @@ def test_stream_maps_and_flattening_are_applied(
     for record in output.records("zendesk_calls"):
         assert "phone_number" not in record
         assert record["minutes"] == pytest.approx(record["duration"] / 60)
+
+
+def test_stream_map_that_fails_fails_its_stream_alone(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    stream_maps = {"stream_maps": {"zendesk_calls": {"minutes": "duration / nothing"}}}
+    output = sync(config | stream_maps, clock=clock)
+    assert list(output.failures) == ["zendesk_calls"]
+    assert "Check stream_maps" in output.failures["zendesk_calls"]
+    assert output.bookmark("zendesk_calls") is None
+    assert output.records("zendesk_legs")
+    assert output.records("talkdesk_calls")
+
+
+def test_full_table_reads_from_start_date(config: dict[str, Any], clock: FakeClock) -> None:
+    catalog = make_tap(clock, config).catalog_dict
+    for stream in catalog["streams"]:
+        stream["replication_method"] = "FULL_TABLE"
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["forced-replication-method"] = "FULL_TABLE"
+    first = sync(config, clock=clock)
+    output = sync(config, clock=clock, catalog=catalog, state=first.state)
+    assert output.failures == {}
+    for stream_name in KEYS:
+        assert output.latest(stream_name).keys() == first.latest(stream_name).keys()
+
+
+def test_catalog_without_a_selected_stream_is_an_error(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    catalog = make_tap(clock, config).catalog_dict
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            entry["metadata"]["selected"] = False
+    with pytest.raises(VoiceCallsError, match="No stream is selected"):
+        sync(config, clock=clock, catalog=catalog)
+
+
+def test_column_missing_in_the_catalog_is_not_written(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    catalog = make_tap(clock, config).catalog_dict
+    for stream in catalog["streams"]:
+        stream["schema"]["properties"].pop("extra_fields")
+        stream["metadata"] = [
+            entry for entry in stream["metadata"] if "extra_fields" not in entry["breadcrumb"]
+        ]
+    output = sync(config, clock=clock, catalog=catalog)
+    for message in output.messages:
+        if message["type"] == "RECORD":
+            assert "extra_fields" not in message["record"]
+        if message["type"] == "SCHEMA":
+            assert "extra_fields" not in message["schema"]["properties"]
 
 
 @pytest.mark.parametrize("user_agent", [None, "acme-warehouse/1.0"])

@@ -80,13 +80,21 @@ def run(
     return [json.loads(line, parse_float=Decimal) for line in written.splitlines()], output
 
 
-def comparable(messages: list[Message]) -> list[Message]:
-    """Return the messages without what differs from run to run: timestamps and file names."""
+def comparable(messages: list[Message]) -> dict[str, list[Message]]:
+    """Return the messages of each stream and the last state.
+
+    Timestamps, file names, and how the vendors' messages alternate differ from run to run.
+    """
+    streams: dict[str, list[Message]] = {}
     for message in messages:
         if message["type"] == "RECORD":
             assert datetime.fromisoformat(message.pop("time_extracted")).utcoffset() == timedelta(0)
         message.pop("manifest", None)
-    return messages
+        if message["type"] == "STATE":
+            streams["last state"] = [message]
+        else:
+            streams.setdefault(message["stream"], []).append(message)
+    return streams
 
 
 def deselect(catalog: Any) -> None:

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 _BATCH = 250
 
 
+def selected_columns(stream: Stream) -> list[str]:
+    """Return the columns that are selected and that the SCHEMA message has."""
+    written = stream.effective_schema["properties"]
+    return [
+        name
+        for name in stream.schema["properties"]
+        if name in written and stream.mask["properties", name]
+    ]
+
+
 class BulkRecordWriter:
     """Writes the records of one stream."""
 
@@ -46,7 +56,7 @@ class BulkRecordWriter:
             not more_maps
             and type(first_map) is SameRecordTransform
             and not first_map.flattening_enabled
-            and all(stream.mask["properties", name] for name in stream.schema["properties"])
+            and len(selected_columns(stream)) == len(stream.schema["properties"])
             and stream.ABORT_AT_RECORD_COUNT is None
             and not stream.get_batch_config(stream.config)
         )

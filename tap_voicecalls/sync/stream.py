@@ -9,19 +9,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.exceptions import (
+    AbortedSyncFailedException,
+    AbortedSyncPausedException,
+    MapExpressionError,
+    StreamMapConfigError,
+)
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import StateMessage
 from singer_sdk.streams import Stream
 
 from tap_voicecalls import schemas
-from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.sync.bulk import BulkRecordWriter
+from tap_voicecalls.errors import VoiceCallsError, internal_error
+from tap_voicecalls.http.error_messages import printable
+from tap_voicecalls.sync.bulk import BulkRecordWriter, selected_columns
 from tap_voicecalls.sync.conform import RecordConformer
 from tap_voicecalls.sync.progress import Progress
 from tap_voicecalls.timestamps import DateRange, format_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from datetime import datetime
 
     from singer_sdk import Tap
@@ -77,6 +84,8 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         self._message_writer = tap.message_writer
         self._record_counter: Counter | None = None
         self._watermark = ""
+        #: Why the bookmark of the state can't be used.
+        self.invalid_bookmark = ""
         self.slices_read = 0
 
     @cached_property
@@ -145,24 +154,41 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
             lambda message: self.logger.warning("%s: %s", self.name, message),
         )
 
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        """Yield the records that the SDK has to handle, and write the others.
+    def sync(self, context: Context | None = None) -> None:  # type: ignore[misc] # final: extended
+        """Sync the stream. What fails, fails this stream alone.
 
-        A failure ends this stream alone; the tap reports it at the end of the run.
+        Its errors must not reach the SDK, which would end the run.
         """
-        start = self.get_starting_timestamp(context)
-        assert start is not None  # noqa: S101 - start_date is required
+        if self.invalid_bookmark:
+            self.run.report_failure(self.name, self.invalid_bookmark)
+            return
+        try:
+            super().sync(context)
+            self.finalize_state_progress_markers()
+        except (AbortedSyncFailedException, AbortedSyncPausedException):
+            raise  # the record limit of a dry run
+        except Exception as error:  # noqa: BLE001 - of the SDK, such as a stream map's
+            self._report_failure(error)
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        """Yield the records that the SDK has to handle, and write the others."""
+        start = self.get_starting_timestamp(context) or self.run.date_range.start
         try:
             yield from self._sync_slices(DateRange(start, self.run.date_range.end))
-        except VoiceCallsError as error:
-            self.run.report_failure(self.name, str(error))
-        except Exception as error:
-            self.logger.debug("Traceback of the failure of %s:", self.name, exc_info=True)
-            self.run.report_failure(
-                self.name,
-                f"internal error, {type(error).__name__} in {_location(error)}. The bookmark is "
-                f"safe. Run with TAP_VOICECALLS_LOGLEVEL=DEBUG and report the traceback.",
-            )
+        except Exception as error:  # noqa: BLE001 - reported
+            self._report_failure(error)
+
+    def _report_failure(self, error: Exception) -> None:
+        """Record a failure, which the tap reports at the end of the run."""
+        if isinstance(error, VoiceCallsError):
+            message = str(error)
+        elif isinstance(error, MapExpressionError | StreamMapConfigError):
+            details = printable(str(error))[:200]
+            message = f"the stream map failed: {details}. Check stream_maps; the bookmark is safe."
+        else:
+            self.logger.debug("Traceback of the failure of %s:", self.name, exc_info=error)
+            message = internal_error(error)
+        self.run.report_failure(self.name, message)
 
     def _sync_slices(self, date_range: DateRange) -> Iterator[Record]:
         start, end = date_range.start, date_range.end
@@ -176,6 +202,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
             )
             return
         bulk_writer = BulkRecordWriter.for_stream(self, self._message_writer)
+        columns = selected_columns(self)
         progress = Progress(
             self.name, start, limit, self.run.clock, self.logger, self.progress_details
         )
@@ -187,7 +214,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
             else:
                 for record in part.records:
                     progress.rows += 1
-                    yield record.to_dict()
+                    yield {name: record.get(name) for name in columns}
             # Here every record of the slice has been written.
             self.slices_read += 1
             self._advance_bookmark(part.watermark if end is None else min(part.watermark, end))
@@ -226,6 +253,17 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
             self._set_bookmark()
         self._set_bookmark()
 
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        """Return the SDK's, with a file system of its own.
+
+        The SDK writes each file in a transaction of the file system, which fsspec's cache would
+        share between the vendors' threads.
+        """
+        batch_config = super().get_batch_config(config)
+        if batch_config is not None:
+            batch_config.storage.params["skip_instance_cache"] = True
+        return batch_config
+
     def get_replication_key_signpost(self, context: Context | None = None) -> None:  # noqa: ARG002
         """Return None: the bookmark has a limit of its own, `max_bookmark`."""
         return
@@ -242,13 +280,3 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """Return the SDK's counter, and keep it for the records that are written in bulk."""
         self._record_counter = super().get_record_counter(*args, **kwargs)
         return self._record_counter
-
-
-def _location(error: BaseException) -> str:
-    """Return the file and line where an error was raised, without the folder."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "an unknown place"
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"

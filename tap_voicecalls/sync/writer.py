@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from datetime import datetime
+from threading import RLock
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from tap_voicecalls.sync.conform import Record
 
+#: For how many seconds the end of the program waits for a write that a target blocks.
+BLOCKED_WRITE_TIMEOUT = 2.0
 #: RECORD messages are buffered up to this many bytes; any other message flushes them.
 BUFFER_SIZE = 256 * 1024
 
@@ -36,7 +40,10 @@ class _RecordMessage(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
-    """Writes what the SDK's own writer writes, without a flush per record."""
+    """Writes what the SDK's own writer writes, without a flush per record.
+
+    Threads may share it: messages are written one at a time, in one order.
+    """
 
     def __init__(self, output: BinaryIO | None = None) -> None:
         """Start with an empty buffer.
@@ -52,9 +59,10 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         self._output = output
         self._buffer: list[bytes] = []
         self._buffered = 0
+        self._lock = RLock()
         self._is_writing = False
-        self._is_ending = False
         self._after_write: Callable[[], object] | None = None
+        self._has_ended = False
 
     def serialize_message(self, message: Message) -> bytes:
         """Return a message as one line, without the line break."""
@@ -65,37 +73,49 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     def write_message(self, message: Message) -> None:
         """Write a message; a RECORD waits for a full buffer or another message."""
-        self._append(self.format_message(message) + b"\n")
-        if not isinstance(message, RecordMessage) or self._buffered > BUFFER_SIZE:
-            self._flush()
+        with self._lock:
+            # A state is encoded here: no other thread writes between the two.
+            self._append(self.format_message(message) + b"\n")
+            if not isinstance(message, RecordMessage) or self._buffered > BUFFER_SIZE:
+                self._flush()
 
     def write_records(
         self, stream: str, records: Iterable[Record], time_extracted: datetime
     ) -> None:
         """Write RECORD messages of one stream, extracted at one time."""
         extracted = time_extracted.isoformat()
-        self._append(
-            self._encode_lines([_RecordMessage(stream, record, extracted) for record in records])
-        )
-        if self._buffered > BUFFER_SIZE:
-            self._flush()
+        lines = self._encode_lines([_RecordMessage(stream, each, extracted) for each in records])
+        with self._lock:
+            self._append(lines)
+            if self._buffered > BUFFER_SIZE:
+                self._flush()
 
-    def end_with(self, action: Callable[[], object]) -> None:
-        """Run the action that ends the program, but not in the middle of a write.
+    def end_with(self, last: Callable[[], object], end: Callable[[], object]) -> None:
+        """Write last messages and end the program, in a signal handler, but not during a write.
 
-        The second time it is called during one write, which a target that no longer reads can
-        block forever, the action runs at once.
+        Where a target blocks a write, the last messages are not written.
+
+        Args:
+            last: Writes the last messages.
+            end: Ends the program.
         """
-        if self._is_writing and not self._is_ending:
-            self._after_write = action
-            self._is_ending = True
+        if not self._lock.acquire(timeout=BLOCKED_WRITE_TIMEOUT):
+            end()
             return
-        if self._is_writing:
-            discard_output()
-        self._is_ending = True
-        action()
+        try:
+            if self._is_writing:  # in this thread, which the signal interrupted
+                self._after_write = lambda: self.end_with(last, end)
+                return
+            with suppress(OutputClosedError):
+                last()
+            self._has_ended = True
+        finally:
+            self._lock.release()
+        end()
 
     def _append(self, lines: bytes) -> None:
+        if self._has_ended:
+            raise OutputClosedError("The run has ended.")
         # Whole lines in one piece: a signal may arrive between two.
         self._buffer.append(lines)
         self._buffered += len(lines)
