@@ -2,6 +2,7 @@
 
 * requirements-dev.txt pins every dependency, with hashes, for each supported Python.
 * The files, make targets and tests that a document names exist.
+* AGENTS.md lists the private methods of the SDK that the tap overrides.
 * No document states a number of tests.
 * A release needs a tag that matches its version and a date in the changelog.
 """
@@ -18,6 +19,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from demo.meltano import PROJECT
+from tap_voicecalls.cli import VoiceCallsCommand
+from tap_voicecalls.sync.stream import VendorStream
+from tap_voicecalls.sync.writer import MessageWriter
+from tap_voicecalls.tap import TapVoiceCalls
 from tests.project import METADATA, PYPROJECT, PYTHONS
 
 if TYPE_CHECKING:
@@ -103,6 +108,23 @@ def test_files_named_in_a_document_exist(document: str) -> None:
     assert [
         name for name in named if not any(any((PROJECT / it).glob(name)) for it in folders)
     ] == []
+
+
+@pytest.mark.parametrize("kind", [TapVoiceCalls, VendorStream, MessageWriter, VoiceCallsCommand])
+def test_overridden_private_methods_of_the_sdk_are_listed(kind: type) -> None:
+    """Final methods too, where Python marks them: from 3.11 on."""
+    overridden = {
+        name
+        for name, method in vars(kind).items()
+        for base in kind.__mro__[1:]
+        if not base.__module__.startswith("tap_voicecalls")
+        and callable(method)
+        and name in vars(base)
+        and (re.match("_[^_]", name) or getattr(vars(base)[name], "__final__", False))
+    }
+    listed = re.findall(r"`(\w+)`", (PROJECT / "AGENTS.md").read_text())
+    assert overridden - set(listed) == set()
+    assert overridden or kind in {MessageWriter, VoiceCallsCommand}
 
 
 @every_developer_document
