@@ -47,11 +47,19 @@ class Table(Generic[K]):
         name: K = row[self._key]
         entry = (to_epoch(row[self._order_by]), name)
         with self._lock:
-            if old := self.rows.get(name):
-                del self._order[bisect_left(self._order, (to_epoch(old[self._order_by]), name))]
+            self._remove(name)
             self.rows[name] = row
             insort(self._order, entry)
             self._visible_at[name] = visible_at or 0.0
+
+    def delete(self, name: K) -> None:
+        """Delete the row with a primary key."""
+        with self._lock:
+            self._remove(name)
+
+    def _remove(self, name: K) -> None:
+        if old := self.rows.pop(name, None):
+            del self._order[bisect_left(self._order, (to_epoch(old[self._order_by]), name))]
 
     def page(self, start: int, size: int, *, now: float, lag: float = 0.0) -> list[Row]:
         """Return the first visible rows at or after a timestamp, in order.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -103,7 +105,14 @@ def make_app(vendor: str, *, faults: Faults, log: RequestLog, clock: Clock) -> w
             )
         return response
 
-    return web.Application(middlewares=[record])
+    async def add_date(_: web.Request, response: web.StreamResponse) -> None:
+        """Date the response by the sandbox's clock, not by the machine's."""
+        date = format_datetime(datetime.fromtimestamp(clock(), timezone.utc), usegmt=True)
+        response.headers.setdefault("Date", date)
+
+    app = web.Application(middlewares=[record])
+    app.on_response_prepare.append(add_date)
+    return app
 
 
 async def _decoded_body(request: web.Request) -> Any:  # noqa: ANN401 - any JSON

@@ -99,6 +99,10 @@ class Zendesk:
         """Insert or replace a call, visible from `visible_at` (Unix time) or immediately."""
         self._tables["calls"].put(row, visible_at)
 
+    def delete_call(self, call_id: int) -> None:
+        """Delete a call, as if it had never been there."""
+        self._tables["calls"].delete(call_id)
+
     def put_leg(self, row: Row, visible_at: float | None = None) -> None:
         """Insert or replace a leg, visible from `visible_at` (Unix time) or immediately."""
         self._tables["legs"].put(row, visible_at)

@@ -101,7 +101,7 @@ ages = st.one_of(
 @slow
 @given(
     bursts=st.lists(st.tuples(ages, st.integers(1, 4)), max_size=12),
-    page_size=st.integers(5, 20),
+    page_size=st.integers(8, 20),
     shuffle=st.booleans(),
     late=st.lists(st.integers(10, 200), max_size=2),
     updates=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), max_size=3),
@@ -131,7 +131,8 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
             updated_at = timestamp(NOW - age)
             for _ in range(size):
                 second_sizes[updated_at] = second_sizes.get(updated_at, 0) + 1
-                if second_sizes[updated_at] < page_size:
+                # A full second would rightly be an error.
+                if second_sizes[updated_at] < page_size - len(updates) - len(late):
                     row = template | {"id": len(sandbox.zendesk.calls), "updated_at": updated_at}
                     sandbox.zendesk.put_call(row)
         for seconds in late:

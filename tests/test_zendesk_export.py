@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.vendors import ZendeskAccount
 
 
+TOO_RECENT = {"error": "StartTimeTooRecent", "description": "Too recent start_time."}
+
+
 def hours_ago(hours: float) -> str:
     """Return the timestamp of so many hours before now."""
     return timestamp(NOW - timedelta(hours=hours))
@@ -70,9 +73,15 @@ def test_export_of_a_busy_account_ends(zendesk: ZendeskAccount, clock: FakeClock
 
 
 def test_start_time_too_recent_means_caught_up(zendesk: ZendeskAccount) -> None:
-    body = {"error": "StartTimeTooRecent", "description": "Too recent start_time."}
-    zendesk.add_faults(Fault.status(CALLS, 400, body=body))
-    assert zendesk.sync().failures == {}
+    zendesk.add_faults(Fault.status(CALLS, 400, body=TOO_RECENT))
+    recent = bookmarks(zendesk_calls=timestamp(NOW - timedelta(minutes=5)))
+    assert zendesk.sync(state=recent).failures == {}
+
+
+def test_old_start_time_is_never_too_recent(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=[2, 1])
+    zendesk.add_faults(Fault.status(CALLS, 400, body=TOO_RECENT, times=None))
+    assert "StartTimeTooRecent" in zendesk.sync().failure
 
 
 def test_last_minute_is_never_requested(zendesk: ZendeskAccount) -> None:
@@ -143,8 +152,8 @@ def test_any_page_size_works(start_zendesk: Callable[..., ZendeskAccount], page_
 
 
 @pytest.mark.parametrize("extra", ["", "cursor=new"])
-def test_pagination_loop_is_an_error(zendesk: ZendeskAccount, extra: str) -> None:
-    zendesk.add_calls(hours_ago=range(45, 0, -1))
+def test_next_page_that_leads_back_is_not_followed(zendesk: ZendeskAccount, extra: str) -> None:
+    ids = zendesk.add_calls(hours_ago=range(45, 0, -1))
 
     def return_to_second_page(body: Any) -> Any:
         second = zendesk.export_requests()[1].query["start_time"]
@@ -152,8 +161,158 @@ def test_pagination_loop_is_an_error(zendesk: ZendeskAccount, extra: str) -> Non
 
     zendesk.add_faults(Fault.edit(CALLS, return_to_second_page, times=None, after=2))
     output = zendesk.sync()
+    assert output.failures == {}
+    assert output.ids == ids
+
+
+def test_pages_of_older_rows_are_a_pagination_loop(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=range(45, 0, -1))
+    pages: list[Any] = []
+
+    def return_the_first_page(body: Any) -> Any:
+        pages.append(body)
+        return pages[0]
+
+    zendesk.add_faults(Fault.edit(CALLS, return_the_first_page, times=None))
+    output = zendesk.sync()
     assert "pages of calls that were read before" in output.failure
-    assert len(zendesk.export_requests()) <= 4
+    assert len(zendesk.export_requests()) == 2
+
+
+def test_endless_pages_of_one_second_are_an_error(zendesk: ZendeskAccount) -> None:
+    (call_id,) = zendesk.add_calls(hours_ago=[1])
+    (row,) = (row for row in zendesk.server.calls.values() if row["id"] == call_id)
+
+    def more_of_the_same(body: Any) -> Any:
+        number = len(zendesk.export_requests())
+        return body | {
+            "calls": [row | {"id": 100 + number}],
+            "next_page": f"{zendesk.url}{CALLS}?start_time={body['end_time']}&page={number}",
+        }
+
+    zendesk.add_faults(Fault.edit(CALLS, more_of_the_same, times=None))
+    assert "pagination loops" in zendesk.sync().failure
+    assert len(zendesk.export_requests()) < 150
+
+
+# What Zendesk states of a page is not believed against its rows
+
+
+@pytest.mark.parametrize(
+    "end_time",
+    [
+        lambda stated: stated + 120,
+        lambda stated: stated - 120,
+        str,
+        float,
+        lambda stated: stated + 0.5,
+        lambda _: None,
+        lambda _: -1,
+        lambda _: 2**70,
+        lambda _: "soon",
+        lambda _: [],
+    ],
+    ids=[
+        "ahead",
+        "behind",
+        "text",
+        "float",
+        "fraction",
+        "missing",
+        "negative",
+        "huge",
+        "word",
+        "list",
+    ],
+)
+@pytest.mark.parametrize("next_page", ["derived", "as sent", None], ids=str)
+def test_odd_end_time_loses_no_row(
+    zendesk: ZendeskAccount, end_time: Callable[[int], Any], next_page: str | None
+) -> None:
+    ids = zendesk.add_calls(minutes_ago=range(45, 0, -1))
+
+    def edit(body: Any) -> Any:
+        stated = end_time(body["end_time"])
+        derived = (
+            f"{zendesk.url}{CALLS}?start_time={stated:.0f}"
+            if isinstance(stated, float)
+            else f"{zendesk.url}{CALLS}?start_time={stated}"
+        )
+        leads = {"derived": derived, "as sent": body["next_page"], None: None}
+        return body | {"end_time": stated, "next_page": leads[next_page]}
+
+    zendesk.add_faults(Fault.edit(CALLS, edit, times=None))
+    output = zendesk.sync()
+    assert output.failures == {}
+    assert sorted(set(output.ids)) == ids
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("leads", ["on", "nowhere", "back"])
+def test_empty_page_in_the_middle_loses_no_row(
+    zendesk: ZendeskAccount, times: int, leads: str
+) -> None:
+    """Whether it is empty once or stays empty."""
+    ids = zendesk.add_calls(hours_ago=range(45, 0, -1))
+
+    def empty(body: Any) -> Any:
+        back = zendesk.export_requests()[-1]
+        next_page = {
+            "on": f"{body['next_page']}&page=2",
+            "nowhere": None,
+            "back": f"{zendesk.url}{CALLS}?start_time={back.query['start_time']}",
+        }[leads]
+        return {"calls": [], "count": 0, "end_time": body["end_time"], "next_page": next_page}
+
+    zendesk.add_faults(Fault.edit(CALLS, empty, after=2, times=times))
+    output = zendesk.sync()
+    assert output.failures == {}
+    assert output.ids == ids
+
+
+def test_rows_that_vanish_between_two_requests_are_no_error(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(5, 0, -1))
+
+    def delete_the_newest(body: Any) -> Any:
+        zendesk.server.delete_call(ids[-1])
+        return body
+
+    zendesk.add_faults(Fault.edit(CALLS, delete_the_newest))
+    output = zendesk.sync()
+    assert output.failures == {}
+    assert output.ids == ids
+
+
+def test_row_from_the_future_does_not_end_the_export(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(45, 0, -1))
+
+    def from_the_future(body: Any) -> Any:
+        body["calls"][4]["updated_at"] = "2999-01-01T00:00:00Z"
+        return body
+
+    zendesk.add_faults(Fault.edit(CALLS, from_the_future, after=1))
+    output = zendesk.sync()
+    assert output.failures == {}
+    assert sorted(set(output.ids)) == ids
+    assert output.bookmark == hours_ago(1)
+
+
+def test_pages_without_any_valid_time_are_read(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(45, 0, -1))
+
+    def without_times(body: Any) -> Any:
+        return body | {"calls": [row | {"updated_at": "soon"} for row in body["calls"]]}
+
+    zendesk.add_faults(Fault.edit(CALLS, without_times, after=1, times=1))
+    output = zendesk.sync()
+    assert output.failures == {}
+    assert set(output.ids) == set(ids)
+
+
+def test_cut_page_is_requested_again(zendesk: ZendeskAccount) -> None:
+    ids = zendesk.add_calls(hours_ago=range(15, 0, -1))
+    zendesk.add_faults(Fault.edit(CALLS, lambda body: body | {"calls": body["calls"][::2]}))
+    assert zendesk.sync().ids == ids
 
 
 # A full second: more rows share one `updated_at` than fit on a page
@@ -181,6 +340,17 @@ def test_full_second_at_the_end_is_not_an_error(zendesk: ZendeskAccount) -> None
     output = zendesk.sync()
     assert output.failures == {}
     assert output.ids == ids
+
+
+def test_full_newest_second_is_an_error_once_the_page_size_is_known(
+    zendesk: ZendeskAccount,
+) -> None:
+    ids = zendesk.add_calls(hours_ago=range(25, 5, -1))
+    zendesk.add_calls(hours_ago=[5] * 15)
+    output = zendesk.sync()
+    assert f"in the one second {hours_ago(5)}" in output.failure
+    assert set(ids) < set(output.ids)
+    assert output.bookmark == hours_ago(5)
 
 
 def test_call_added_during_the_last_check_is_not_an_error(zendesk: ZendeskAccount) -> None:
@@ -216,6 +386,14 @@ def test_bookmark_stays_the_lookback_behind_the_start(zendesk: ZendeskAccount) -
     output = zendesk.sync()
     assert output.ids == ids
     assert output.bookmark == timestamp(NOW - timedelta(minutes=5))
+
+
+def test_lookback_holds_back_the_bookmark_alone(zendesk: ZendeskAccount) -> None:
+    """Rows newer than the lookback are read up to the start of the sync, on all their pages."""
+    ids = zendesk.add_calls(minutes_ago=range(1000, 0, -20))
+    output = zendesk.sync(zendesk_lookback_seconds=86_400)
+    assert output.ids == ids
+    assert output.bookmark == hours_ago(24)
 
 
 def test_row_visible_two_minutes_late_is_in_the_next_run(

@@ -119,6 +119,10 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """The latest bookmark of this run: what is newer may still change unseen."""
         return self.started_at - self.lookback
 
+    def read_limit(self, end: datetime | None) -> datetime:
+        """Return the time up to which this run reads: its start, or `end` if that is earlier."""
+        return self.started_at if end is None else min(self.started_at, end)
+
     @cached_property
     def conformer(self) -> RecordConformer:
         """Makes records of the vendor's rows."""
@@ -149,7 +153,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
 
     def _sync_slices(self, date_range: DateRange) -> Iterator[Record]:
         start, end = date_range.start, date_range.end
-        limit = self.started_at if end is None else min(self.started_at, end)
+        limit = self.read_limit(end)
         if start >= limit:
             self.logger.warning(
                 "%s: nothing to read, because its bookmark %s is not before %s.",

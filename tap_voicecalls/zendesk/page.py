@@ -4,33 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from tap_voicecalls.http.body import InvalidResponseError, read_body
 from tap_voicecalls.sync.conform import InvalidRowError
-from tap_voicecalls.timestamps import format_utc, parse_timestamp
+from tap_voicecalls.timestamps import format_utc
 
 if TYPE_CHECKING:
     import requests
 
     from tap_voicecalls.sync.conform import Record, RecordConformer
 
-_encode = msgspec.json.encode
+#: Seconds since 1970 of the last moment that a datetime can hold.
+_MAX_EPOCH = 253_402_300_799
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 @dataclass(frozen=True)
 class ExportPage:
     """A page, parsed.
 
+    Zendesk states in three ways how far a page reaches: by its rows, by `end_time`, and by the
+    `start_time` of `next_page`. Only the rows prove it.
+
     Attributes:
         records: The records of its rows.
-        updated: The second of each record's last change; None without a valid one.
-        count: The number of rows that Zendesk states; None if it states none.
-        end_time: The newest time on the page that Zendesk states, in seconds since 1970.
-        next_page: The URL of the next page, not verified; None if there is none.
+        updated: The second of each record's last change, in the form of a bookmark; None without
+            a valid one.
+        count: The number of rows that Zendesk states, of any type.
+        end_time: The newest time that Zendesk states, in seconds since 1970; None without one.
+        next_page: The URL of the next page, not verified; None without one.
+        has_odd_end_time: Whether `end_time` is something else than a time.
     """
 
     records: list[Record]
@@ -38,46 +48,69 @@ class ExportPage:
     count: object
     end_time: int | None
     next_page: str | None
+    has_odd_end_time: bool
 
     @property
-    def newest(self) -> int | None:
-        """The newest `updated_at` of the records, in seconds since 1970."""
-        newest = max((second for second in self.updated if second), default=None)
-        return None if newest is None else int(parse_timestamp(newest).timestamp())
+    def newest(self) -> str | None:
+        """The newest second of the records."""
+        return max((second for second in self.updated if second), default=None)
 
     @property
-    def cursor(self) -> int | None:
-        """How far the page reaches: the earlier of two values that should be the same."""
-        return min(
-            (time for time in (self.newest, self.end_time) if time is not None), default=None
+    def oldest(self) -> str | None:
+        """The oldest second of the records."""
+        return min((second for second in self.updated if second), default=None)
+
+    def newest_before(self, limit: str) -> str | None:
+        """Return the newest second of the records before a limit."""
+        seconds = (second for second in self.updated if second and second < limit)
+        return max(seconds, default=None)
+
+    @property
+    def next_start(self) -> int | None:
+        """The `start_time` of `next_page`."""
+        if self.next_page is None:
+            return None
+        try:
+            values = parse_qs(urlsplit(self.next_page).query).get("start_time")
+        except ValueError:
+            return None
+        return _to_epoch(values[-1]) if values else None
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether what Zendesk states of the page agrees with its rows."""
+        stated = [time for time in (self.end_time, self.next_start) if time is not None]
+        if self.newest is None or not stated or self.has_odd_end_time:
+            return False
+        return all(time == parse_second(self.newest) for time in stated)
+
+    @property
+    def is_consistent_without_rows(self) -> bool:
+        """Whether `end_time` and `next_page` agree on a page whose rows have no valid time."""
+        return (
+            self.newest is None and self.end_time is not None and self.end_time == self.next_start
         )
 
-    def without(self, digests: set[bytes], second: int) -> list[Record]:
-        """Return the records except those of one second that have been written already.
+    def without(self, digests: set[bytes], until: str) -> list[Record]:
+        """Return the records except those up to a second that have been written already.
 
-        Only the second that a page begins with can contain records of the page before it. A record
-        that changed within that second is another record.
+        A record that changed within a second is another record.
         """
         if not digests:
             return self.records
         return [
             record
-            for record, is_in in zip(self.records, self._in_second(second), strict=True)
-            if not is_in or _digest(record) not in digests
+            for record, second in zip(self.records, self.updated, strict=True)
+            if (second is not None and second > until) or _digest(record) not in digests
         ]
 
-    def digests(self, second: int) -> set[bytes]:
-        """Return the digests of the records of one second."""
+    def digests(self, start: str) -> set[bytes]:
+        """Return the digests of the records from a second on, which the next page repeats."""
         return {
             _digest(record)
-            for record, is_in in zip(self.records, self._in_second(second), strict=True)
-            if is_in
+            for record, second in zip(self.records, self.updated, strict=True)
+            if second is None or second >= start
         }
-
-    def _in_second(self, second: int) -> list[bool]:
-        """Whether each record belongs to a second, or may."""
-        candidates = {format_epoch(second), None}
-        return [updated in candidates for updated in self.updated]
 
 
 class PageParser:
@@ -101,7 +134,8 @@ class PageParser:
                     ("end_time", Any, None),
                     ("next_page", Any, None),
                 ],
-            )
+            ),
+            float_hook=str,
         ).decode
 
     def parse(self, response: requests.Response) -> ExportPage:
@@ -114,19 +148,21 @@ class PageParser:
             envelope: Any = self._decode(read_body(response))
         except msgspec.ValidationError:
             raise InvalidResponseError(f"JSON without the list `{self._resource}`") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidResponseError("a body that is not JSON") from None
         try:
             records = [self._conform(row) for row in getattr(envelope, self._resource)]
         except InvalidRowError as error:
             raise InvalidResponseError(str(error)) from None
-        next_page, end_time = envelope.next_page, envelope.end_time
+        end_time = _to_epoch(envelope.end_time)
+        next_page = envelope.next_page
         return ExportPage(
             records,
             [updated_second(record) for record in records],
             envelope.count,
-            end_time if isinstance(end_time, int) else None,
+            end_time,
             next_page if isinstance(next_page, str) and next_page else None,
+            has_odd_end_time=end_time is None and envelope.end_time is not None,
         )
 
 
@@ -141,5 +177,21 @@ def format_epoch(second: int) -> str:
     return format_utc(datetime.fromtimestamp(second, timezone.utc))
 
 
+def parse_second(second: str) -> int:
+    """Return the seconds since 1970 of a timestamp in the form of a bookmark."""
+    return int(datetime.fromisoformat(f"{second[:19]}+00:00").timestamp())
+
+
+def _to_epoch(value: object) -> int | None:
+    """Return a whole number of seconds since 1970 of any type, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    try:
+        number = Decimal(value)
+        return int(number) if number == int(number) and 0 <= number <= _MAX_EPOCH else None
+    except (ArithmeticError, ValueError):  # not a number, or not a finite one
+        return None
+
+
 def _digest(record: Record) -> bytes:
-    return blake2b(_encode(record, enc_hook=str), digest_size=16).digest()
+    return blake2b(_encode(record), digest_size=16).digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_voicecalls.sync.slice import Slice
@@ -31,9 +32,8 @@ class _ExportStream(VendorStream[ZendeskAccount]):
     def slices(self, date_range: DateRange) -> Generator[Slice]:
         """Read pages; each is a slice."""
         end = date_range.end
-        until = self.max_bookmark if end is None else min(self.max_bookmark, end)
         export = self.account.export(self.resource, self.conformer)
-        for page in export.slices(date_range.start, until):
+        for page in export.slices(date_range.start, partial(self.read_limit, end)):
             if end is None:
                 yield page
             else:
