@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import zlib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import inf
@@ -125,6 +126,51 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class EditBytes:
+    """Change the bytes of the regular response's body."""
+
+    edit: Callable[[bytes], bytes]
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return the edited response."""
+        regular = await handler()
+        return web.Response(
+            status=regular.status, body=self.edit(_body(regular)), headers=regular.headers
+        )
+
+
+@dataclass(frozen=True)
+class Flood:
+    """Respond with a very large body of spaces.
+
+    Attributes:
+        megabytes: Its size, before compression.
+        encoding: `gzip` to send it compressed, or `identity`.
+        status: The HTTP status.
+        headers: More headers.
+    """
+
+    megabytes: int
+    encoding: str = "gzip"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Send the body, as far as the client reads it."""
+        headers = {"Content-Encoding": self.encoding, **self.headers}
+        response = web.StreamResponse(status=self.status, headers=headers)
+        await response.prepare(request)
+        compressor = zlib.compressobj(wbits=31)
+        megabyte = b" " * 2**20
+        for _ in range(self.megabytes):
+            is_plain = self.encoding == "identity"
+            await response.write(megabyte if is_plain else compressor.compress(megabyte))
+        if self.encoding != "identity":
+            await response.write(compressor.flush())
+        return response
+
+
+@dataclass(frozen=True)
 class Late:
     """Call a function while the request is in flight, before the server handles it."""
 
@@ -225,6 +271,25 @@ class Fault:
     ) -> Self:
         """Respond with what `edit` returns for the JSON of the regular response."""
         return cls(path, Edit(edit, headers or {}), **scope)
+
+    @classmethod
+    def edit_bytes(cls, path: str, edit: Callable[[bytes], bytes], **scope: Unpack[Scope]) -> Self:
+        """Respond with what `edit` returns for the body of the regular response."""
+        return cls(path, EditBytes(edit), **scope)
+
+    @classmethod
+    def flood(
+        cls,
+        path: str,
+        *,
+        megabytes: int,
+        encoding: str = "gzip",
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        **scope: Unpack[Scope],
+    ) -> Self:
+        """Respond with very many spaces, by default compressed with gzip."""
+        return cls(path, Flood(megabytes, encoding, status, headers or {}), **scope)
 
     @classmethod
     def late(cls, path: str, meanwhile: Callable[[], object], **scope: Unpack[Scope]) -> Self:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from tap_voicecalls.http.clean_json import clean_json
+
 if TYPE_CHECKING:
     import requests
 
 #: Bytes of a body that are read at once; the 10 KB of requests cost more than decoding them.
 CHUNK_SIZE = 1024 * 1024
+#: The largest body that is read into memory, and the largest that holds a token or a job, in bytes
+#: after decompression. A page of Zendesk's has less than 2 MB.
+MAX_BODY = 64 * 2**20
+MAX_DOCUMENT = 2**20
 #: Integers with more digits stay text: Python refuses to convert very long ones.
 _MAX_DIGITS = 400
 
@@ -67,18 +74,39 @@ def _decode_long_numbers(content: bytes) -> Any:  # noqa: ANN401 - any JSON valu
         raise InvalidResponseError("a body that is not JSON") from None
 
 
-def read_body(response: requests.Response) -> bytes:
-    """Return the whole body of a response."""
-    return b"".join(response.iter_content(CHUNK_SIZE))
+def read_body(response: requests.Response, limit: int = MAX_BODY) -> bytes:
+    """Return the whole body of a response as JSON that can be decoded; see `clean_json`.
+
+    Args:
+        response: The response.
+        limit: The most bytes that are read, after decompression.
+
+    Raises:
+        InvalidResponseError: The body is larger.
+    """
+    body = read_at_most(response, limit + 1)
+    if len(body) > limit:
+        raise InvalidResponseError(f"a body of more than {limit // 2**20} MiB")
+    return clean_json(body)
+
+
+def read_at_most(response: requests.Response, limit: int) -> bytes:
+    """Return the first bytes of a body, decompressed; no more than that is read or kept."""
+    body = io.BytesIO()
+    for chunk in response.iter_content(min(CHUNK_SIZE, limit)):
+        body.write(chunk[: limit - body.tell()])
+        if body.tell() == limit:
+            break
+    return body.getvalue()
 
 
 def read_json_object(response: requests.Response) -> dict[str, Any]:
-    """Return the JSON object that a response holds.
+    """Return the JSON object that a response holds: a token, or a job.
 
     Raises:
-        InvalidResponseError: The body is not a JSON object.
+        InvalidResponseError: The body is not a JSON object, or too large for one of those.
     """
-    body = decode_json(read_body(response))
+    body = decode_json(read_body(response, MAX_DOCUMENT))
     if not isinstance(body, dict):
         raise InvalidResponseError("JSON that is not an object")
     return body

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 
@@ -26,7 +25,7 @@ from tap_voicecalls.http.retry import (
     Retries,
     RetryPolicy,
 )
-from tap_voicecalls.http.urls import origin
+from tap_voicecalls.http.urls import host_of, path_of
 from tap_voicecalls.timestamps import format_duration
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class ApiClient:
             FatalApiError: The API returned an error that a retry does not change.
             VoiceCallsError: The request still fails after retries.
         """
-        name = f"{method} {urlsplit(url).path}"
+        name = f"{method} {path_of(url)}"
         retries = Retries(self.clock)
         may_refresh = isinstance(auth, BearerAuth)
         while True:
@@ -202,10 +201,8 @@ class ApiClient:
         if action is Action.RETRY:
             return RetriableApiError(message, wait=wait)
         if 300 <= status < 400:  # noqa: PLR2004 - a redirect
-            target = origin(response.headers.get("Location", ""))[1] or "another place"
-            hint = (
-                f"It redirects to {target[:80]}: check the account's name or URL in the settings."
-            )
+            target = host_of(response.headers.get("Location", ""))
+            hint = f"It redirects to {target}: check the account's name or URL in the settings."
         else:
             hint = self._profile.hint(status)
         return FatalApiError(f"{message}. {hint}", status=status, api_message=api_message)
@@ -220,7 +217,7 @@ class ApiClient:
         Raises:
             VoiceCallsError: A retry does not help.
         """
-        host = urlsplit(url).hostname
+        host = host_of(url)
         if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in str(error):
             hint = f" {self._profile.certificate_hint}" if self._profile.certificate_hint else ""
             raise VoiceCallsError(

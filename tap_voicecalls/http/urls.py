@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
-_DEFAULT_PORTS = {"https": 443, "http": 80}
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
-Origin = tuple[str, "str | None", "int | None"]
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+#: A host name or IP address, perhaps a port, then printable ASCII without spaces and backslashes.
+#: Parsers disagree on everything else: on user names, control characters, Unicode, percent-encoded
+#: hosts.
+_is_plain = re.compile(
+    r"https?://([\w.-]+|\[[\da-f.:]+\])(:\d{1,5})?([/?#][!-\[\]-~]*)?", re.ASCII | re.IGNORECASE
+).fullmatch
+
+Origin = tuple[str, str, int]
 
 
 def same_origin(url: str, other: str) -> bool:
     """Whether two URLs share scheme, host and port, so that credentials may go to both."""
-    return origin(url) == origin(other)
+    found = origin(url)
+    return found is not None and found == origin(other)
 
 
-def origin(url: str) -> Origin:
-    """Return the scheme, host and port of a URL; for a malformed URL, an empty origin."""
+def origin(url: str) -> Origin | None:
+    """Return the scheme, host and port that a request to a URL connects to.
+
+    Return None for any URL that is malformed, or that some parser may read differently.
+    """
+    if not _is_plain(url):
+        return None
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        parsed = parse_url(url)  # the parser that connects
+    except LocationParseError:
+        return None
+    if parsed.scheme is None or parsed.host is None:
+        return None
+    port = _DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port
+    return parsed.scheme, parsed.host, port
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL for a message; "an invalid URL" if it has none that is plain."""
+    found = origin(url)
+    return "an invalid URL" if found is None else found[1][:80]
+
+
+def path_of(url: str) -> str:
+    """Return the path of a URL; empty for a malformed URL."""
+    try:
+        return urlsplit(url).path
     except ValueError:
-        return "", None, None
-    return parts.scheme, parts.hostname, port or _DEFAULT_PORTS.get(parts.scheme)
+        return ""
