@@ -142,8 +142,9 @@ def test_no_document_states_a_number_of_tests(name: str) -> None:
     assert re.findall(stated, (PROJECT / name).read_text(), re.IGNORECASE) == []
 
 
-def test_tests_named_in_behavior_md_exist() -> None:
-    rows = re.findall(r"^\|(.*)\|$", (PROJECT / "docs" / "behavior.md").read_text(), re.MULTILINE)
+@pytest.mark.parametrize(("document", "count"), [("docs/behavior.md", 80), ("SECURITY.md", 15)])
+def test_tests_named_in_a_document_exist(document: str, count: int) -> None:
+    rows = re.findall(r"^\|(.*)\|$", (PROJECT / document).read_text(), re.MULTILINE)
     named = set(re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", "\n".join(rows)))
     existing = {
         (file, name)
@@ -151,7 +152,7 @@ def test_tests_named_in_behavior_md_exist() -> None:
         for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
         for file in (path.name, *([""] if path.name in DEFAULT_TEST_FILES else []))
     }
-    assert len(named) > 50
+    assert len(named) > count
     assert named - existing == set()
 
 
