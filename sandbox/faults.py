@@ -54,6 +54,23 @@ class Respond:
 
 
 @dataclass(frozen=True)
+class Echo:
+    """Respond with a status and a string that quotes the request's query.
+
+    Attributes:
+        status: The HTTP status.
+        text: The string, with `{name}` for the value of a parameter.
+    """
+
+    status: int
+    text: str
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
+        """Return the response."""
+        return web.Response(status=self.status, text=self.text.format_map(request.query))
+
+
+@dataclass(frozen=True)
 class NotJson:
     """Respond 200 with an HTML page."""
 
@@ -171,6 +188,26 @@ class Flood:
 
 
 @dataclass(frozen=True)
+class Trickle:
+    """Send the body of the regular response byte by byte, and call a function after each."""
+
+    meanwhile: Callable[[], object]
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Send the response, as far as the client reads it."""
+        regular = await handler()
+        body = _body(regular)
+        headers = {**regular.headers, "Content-Length": str(len(body))}
+        response = web.StreamResponse(status=regular.status, headers=headers)
+        await response.prepare(request)
+        for byte in body:
+            await response.write(bytes([byte]))
+            await asyncio.sleep(0.001)  # a packet of its own
+            self.meanwhile()
+        return response
+
+
+@dataclass(frozen=True)
 class Late:
     """Call a function while the request is in flight, before the server handles it."""
 
@@ -241,6 +278,11 @@ class Fault:
         return cls(path, Respond(status, body, headers or {}), **scope)
 
     @classmethod
+    def echo(cls, path: str, status: int, text: str, **scope: Unpack[Scope]) -> Self:
+        """Respond with a status and a string that quotes the request's query."""
+        return cls(path, Echo(status, text), **scope)
+
+    @classmethod
     def not_json(cls, path: str, **scope: Unpack[Scope]) -> Self:
         """Respond 200 with an HTML page."""
         return cls(path, NotJson(), **scope)
@@ -290,6 +332,11 @@ class Fault:
     ) -> Self:
         """Respond with very many spaces, by default compressed with gzip."""
         return cls(path, Flood(megabytes, encoding, status, headers or {}), **scope)
+
+    @classmethod
+    def trickle(cls, path: str, meanwhile: Callable[[], object], **scope: Unpack[Scope]) -> Self:
+        """Send the body byte by byte, and call `meanwhile` after each."""
+        return cls(path, Trickle(meanwhile), **scope)
 
     @classmethod
     def late(cls, path: str, meanwhile: Callable[[], object], **scope: Unpack[Scope]) -> Self:

@@ -35,6 +35,7 @@ def check_connections(streams: Iterable[Stream]) -> None:
         ]
         try:
             for stream in own:
+                stream.run.hosts.patient = False  # someone is waiting
                 stream.check_connection()
         except VoiceCallsError as error:
             failures[f"{vendor.name} is not ready"] = str(error)

@@ -242,7 +242,8 @@ def test_requests_use_the_configured_proxy(
         thread.start()
         output = account.sync_config(config | {"start_date": "2026-11-20"})
         thread.join()
-    assert f"the connection to {hosts[account.name]} broke" in output.failure
+    assert f"the proxy for {hosts[account.name]} refused the connection" in output.failure
+    assert output.failure.endswith("Check HTTPS_PROXY.")
     assert received[0].startswith(f"CONNECT {hosts[account.name]}:443 ".encode())
 
 

@@ -108,6 +108,7 @@ def test_malformed_urls_do_not_share_an_origin() -> None:
 @given(urls)
 @example("https://evil.example\\@acme.zendesk.com/")
 @example("https://acme.zendesk.com:443\\@evil.example/")
+@example("https://acme.zendesk.com:0/")
 @settings(max_examples=500)
 def test_requests_connects_to_the_origin_of_a_url(url: str) -> None:
     """Also where `Location` is relative to our own URL."""

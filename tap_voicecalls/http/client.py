@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
+import urllib3
 
-from tap_voicecalls.errors import FatalApiError, VoiceCallsError
+from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http.body import InvalidResponseError
-from tap_voicecalls.http.error_messages import api_error_message
+from tap_voicecalls.http.error_messages import printable
+from tap_voicecalls.http.network_errors import connection_problem, is_timeout
 from tap_voicecalls.http.oauth import BearerAuth
 from tap_voicecalls.http.retry import (
-    MAX_WAIT,
-    RATE_LIMIT_TIMEOUT,
     Action,
     RetriableApiError,
     Retries,
     RetryPolicy,
+    UnreachableHostError,
 )
+from tap_voicecalls.http.session import make_session
+from tap_voicecalls.http.status_errors import status_error
 from tap_voicecalls.http.urls import host_of, path_of
 from tap_voicecalls.timestamps import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from datetime import datetime
 
     from requests.auth import AuthBase
 
-    from tap_voicecalls.clock import Clock
+    from tap_voicecalls.sync.context import RunContext
 
 T = TypeVar("T")
 
-#: Seconds to connect, and between two chunks of a response.
+#: Seconds to connect, and to the next bytes of a response; for all of it see `session.py`.
 TIMEOUT = (10.0, 120.0)
+_MAX_PATH = 200
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class ApiProfile:
     Attributes:
         vendor: The vendor's name, for messages.
         hint: What to do about an HTTP status that is not retried.
+        host_settings: The settings that the API's host follows from, for messages.
         retry: Which responses are retried.
         secrets: Strings that no message may contain.
         request_id_header: The response header that the vendor's support needs.
@@ -57,6 +58,7 @@ class ApiProfile:
 
     vendor: str
     hint: Callable[[int], str]
+    host_settings: str
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     secrets: tuple[str, ...] = ()
     request_id_header: str | None = None
@@ -66,13 +68,11 @@ class ApiProfile:
 class ApiClient:
     """One vendor's API over HTTP."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         profile: ApiProfile,
+        run: RunContext,
         *,
-        clock: Clock,
-        user_agent: str,
-        logger: logging.Logger,
         acquire: Callable[[], AbstractContextManager[object]] = nullcontext,
         stop: threading.Event | None = None,
     ) -> None:
@@ -80,23 +80,21 @@ class ApiClient:
 
         Args:
             profile: The API.
-            clock: The clock for waits and deadlines.
-            user_agent: The `User-Agent` header.
-            logger: Gets a line for each retry.
+            run: The clock, the logger and what else the clients of a run share.
             acquire: Requests are sent inside this context; it may wait for a request slot.
             stop: Once it is set, waits end and no further request is sent.
+
+        Raises:
+            ConfigError: The certificates that the environment names can't be read.
         """
-        # urllib3's debug lines contain whole URLs, also presigned ones: no log configuration may
-        # ask for them.
-        logging.getLogger("urllib3").setLevel(logging.WARNING)
         self.vendor = profile.vendor
-        self.clock = clock
-        self.logger = logger
+        self.clock = run.clock
+        self.logger = run.logger
         self._profile = profile
+        self._hosts = run.hosts
         self._acquire = acquire
         self._stop = stop or threading.Event()
-        self._session = requests.Session()
-        self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+        self._session = make_session(run.clock, run.user_agent)
 
     def send(  # noqa: PLR0913
         self,
@@ -126,7 +124,8 @@ class ApiClient:
             FatalApiError: The API returned an error that a retry does not change.
             VoiceCallsError: The request still fails after retries.
         """
-        name = f"{method} {path_of(url)}"
+        self._hosts.require(url)
+        name = f"{method} {printable(path_of(url))[:_MAX_PATH]}"
         retries = Retries(self.clock)
         may_refresh = isinstance(auth, BearerAuth)
         while True:
@@ -145,6 +144,7 @@ class ApiClient:
                         stream=True,
                     ) as response,
                 ):
+                    self._hosts.add_response(url)
                     if response.status_code in accept:
                         return parse(response)
                     action = self._profile.retry.action(response.status_code)
@@ -153,20 +153,16 @@ class ApiClient:
                         auth.invalidate(response.request)
                         may_refresh = False
                         continue
-                    raise self._response_error(response, action, name)
+                    raise status_error(
+                        response, action, name=name, profile=self._profile, now=self.clock.now()
+                    )
             except RetriableApiError as error:
                 retriable = error
             except InvalidResponseError as error:
                 retriable = RetriableApiError(f"{self.vendor} returned {error} for {name}")
-            except requests.RequestException as error:
-                retriable = self._transport_error(error, url, name)
-            except ValueError:  # requests parses where a redirect leads to, though it follows none
-                retriable = RetriableApiError(
-                    f"{self.vendor} returned a redirect to an invalid URL for {name}"
-                )
-            wait = retries.next_wait(retriable)
-            self.logger.warning("%s; retrying in %s.", retriable, format_duration(wait))
-            self.sleep(wait)
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                retriable = self._network_error(error, url, name)
+            self._wait(retries, retriable, url)
 
     def sleep(self, seconds: float) -> None:
         """Sleep, unless the run is being stopped.
@@ -178,88 +174,48 @@ class ApiClient:
         if self._stop.is_set():
             raise VoiceCallsError(f"{self.vendor}: the run is being stopped.")
 
-    def _response_error(
-        self, response: requests.Response, action: Action, name: str
-    ) -> RetriableApiError | FatalApiError:
-        """Return the error for a response with a status that is not accepted."""
-        status = response.status_code
-        sent = response.request.headers.get("Authorization", "").split()[1:]
-        api_message = api_error_message(response, secrets=(*self._profile.secrets, *sent))
-        details = f"{status} {_phrase(status)}".rstrip()
-        details += f' for {name}: "{api_message}"' if api_message else f" for {name}"
-        header = self._profile.request_id_header
-        if header and (request_id := response.headers.get(header)):
-            details += f" ({header} {request_id[:80]}, for {self.vendor}'s support)"
-        wait = retry_after(response, self.clock.now())
-        if action is Action.WAIT_FOR_RATE_LIMIT:
-            return RetriableApiError(
-                f"{self.vendor}: rate limit reached ({details})",
-                wait=wait or self._profile.retry.rate_limit_wait,
-                timeout=RATE_LIMIT_TIMEOUT,
-            )
-        message = f"{self.vendor} returned {details}"
-        if action is Action.RETRY:
-            return RetriableApiError(message, wait=wait)
-        if 300 <= status < 400:  # noqa: PLR2004 - a redirect
-            target = host_of(response.headers.get("Location", ""))
-            hint = f"It redirects to {target}: check the account's name or URL in the settings."
-        else:
-            hint = self._profile.hint(status)
-        return FatalApiError(f"{message}. {hint}", status=status, api_message=api_message)
-
-    def _transport_error(
-        self, error: requests.RequestException, url: str, name: str
-    ) -> RetriableApiError:
-        """Return the retriable error for a failure of the network.
-
-        The texts of requests' own errors contain whole URLs, also presigned ones.
+    def _wait(self, retries: Retries, retriable: RetriableApiError, url: str) -> None:
+        """Wait until the next retry.
 
         Raises:
-            VoiceCallsError: A retry does not help.
+            VoiceCallsError: There is none.
         """
-        host = host_of(url)
-        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in str(error):
-            hint = f" {self._profile.certificate_hint}" if self._profile.certificate_hint else ""
-            raise VoiceCallsError(
-                f"{self.vendor}: the certificate of {host} is not trusted. Check the account's "
-                f"name in the settings and REQUESTS_CA_BUNDLE.{hint}"
-            ) from None
-        if isinstance(error, requests.Timeout):
-            return RetriableApiError(f"{self.vendor}: {host} timed out for {name}")
-        if isinstance(
-            error,
-            requests.ConnectionError
-            | requests.exceptions.ChunkedEncodingError
-            | requests.exceptions.ContentDecodingError,
-        ):
-            return RetriableApiError(f"{self.vendor}: the connection to {host} broke for {name}")
-        raise VoiceCallsError(
-            f"{self.vendor}: {name} could not be sent to {host} ({type(error).__name__}). "
-            f"Check the vendor's settings, and HTTPS_PROXY if it is set."
-        ) from None
-
-
-def retry_after(response: requests.Response, now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` requests, or None without a usable value.
-
-    Whole seconds, fractions, HTTP dates, 0 and negative numbers occur. The last two say nothing.
-    """
-    header = response.headers.get("Retry-After", "").strip()
-    try:
-        seconds = float(header)
-    except ValueError:
         try:
-            seconds = (parsedate_to_datetime(header) - now).total_seconds()
-        except (ValueError, TypeError):  # not a date, or one without a time zone
-            return None
-    if not math.isfinite(seconds) or seconds <= 0:
-        return None
-    return min(seconds, MAX_WAIT)
+            wait = retries.next_wait(retriable)
+        except VoiceCallsError as error:
+            if isinstance(retriable, UnreachableHostError):
+                self._hosts.give_up(url, str(error))
+            raise
+        self.logger.warning("%s; retrying in %s.", retriable, format_duration(wait))
+        self.sleep(wait)
 
+    def _network_error(self, error: Exception, url: str, name: str) -> RetriableApiError:
+        """Return the retriable error for a request without a complete response.
 
-def _phrase(status: int) -> str:
-    """Return HTTP's own phrase for a status, such as Forbidden; empty for an unknown status."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+        Raises:
+            VoiceCallsError: The request can't be sent.
+        """
+        host, vendor = host_of(url), self.vendor
+        if isinstance(error, requests.exceptions.InvalidProxyURL):
+            raise VoiceCallsError(
+                f"{vendor}: the proxy's URL is malformed. Check HTTPS_PROXY."
+            ) from None
+        if isinstance(
+            error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema
+        ):  # the settings' own URLs have been checked
+            raise VoiceCallsError(
+                f"{vendor} returned a link to an invalid URL. Run the tap again later; if the "
+                f"error persists, contact {vendor}'s support."
+            ) from None
+        if problem := connection_problem(error, host):
+            check = "" if problem.is_proxy else f"{self._profile.host_settings}, and "
+            check += "HTTPS_PROXY" if problem.is_proxy else problem.check
+            hint = f"Check {check}."
+            if problem.is_certificate and self._profile.certificate_hint:
+                hint += f" {self._profile.certificate_hint}"
+            return UnreachableHostError(
+                f"{vendor}: {problem.text}", timeout=self._hosts.timeout(url), hint=hint
+            )
+        if is_timeout(error):
+            return RetriableApiError(f"{vendor}: {host} timed out for {name}")
+        return RetriableApiError(f"{vendor}: the connection to {host} broke for {name}")

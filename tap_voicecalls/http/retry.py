@@ -67,23 +67,35 @@ class RetriableApiError(Exception):
     Attributes:
         wait: After how many seconds to retry; None for exponential backoff.
         timeout: For how many seconds the request is retried.
+        hint: What to do if it still fails then.
     """
 
     def __init__(
-        self, message: str, *, wait: float | None = None, timeout: float = RETRY_TIMEOUT
+        self,
+        message: str,
+        *,
+        wait: float | None = None,
+        timeout: float = RETRY_TIMEOUT,
+        hint: str = "Run the tap again later: it resumes from its last bookmark.",
     ) -> None:
         super().__init__(message)
         self.wait = wait
         self.timeout = timeout
+        self.hint = hint
+
+
+class UnreachableHostError(RetriableApiError):
+    """A host that could not be connected to."""
 
 
 class Retries:
     """The retries of one request."""
 
     def __init__(self, clock: Clock) -> None:
-        """Start the request's time."""
+        """Start without any."""
         self._clock = clock
-        self._started = clock.monotonic()
+        #: When the errors with a timeout began, by that timeout.
+        self._began: dict[float, float] = {}
         self._backoff = backoff.expo(max_value=_MAX_BACKOFF)
         next(self._backoff)  # backoff's generators yield nothing the first time
 
@@ -93,12 +105,11 @@ class Retries:
         Raises:
             VoiceCallsError: The request has been retried for long enough.
         """
-        elapsed = self._clock.monotonic() - self._started
+        now = self._clock.monotonic()
+        elapsed = now - self._began.setdefault(error.timeout, now)
         if elapsed >= error.timeout:
-            raise VoiceCallsError(
-                f"{error}; still failing after {format_duration(elapsed)} of retries. "
-                f"Run the tap again later: it resumes from its last bookmark."
-            ) from None
+            retries = f"; still failing after {format_duration(elapsed)} of retries"
+            raise VoiceCallsError(f"{error}{retries if elapsed else ''}. {error.hint}") from None
         if error.wait is not None:
             return error.wait
-        return float(backoff.full_jitter(next(self._backoff)))
+        return min(float(backoff.full_jitter(next(self._backoff))), error.timeout - elapsed)

@@ -13,7 +13,8 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 #: Parsers disagree on everything else: on user names, control characters, Unicode, percent-encoded
 #: hosts.
 _is_plain = re.compile(
-    r"https?://([\w.-]+|\[[\da-f.:]+\])(:\d{1,5})?([/?#][!-\[\]-~]*)?", re.ASCII | re.IGNORECASE
+    r"https?://([\w.-]+|\[[\da-f.:]+\])(:[1-9]\d{0,4})?([/?#][!-\[\]-~]*)?",
+    re.ASCII | re.IGNORECASE,
 ).fullmatch
 
 Origin = tuple[str, str, int]
@@ -38,7 +39,7 @@ def origin(url: str) -> Origin | None:
         return None
     if parsed.scheme is None or parsed.host is None:
         return None
-    port = _DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port
+    port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
     return parsed.scheme, parsed.host, port
 
 
@@ -52,5 +53,13 @@ def path_of(url: str) -> str:
     """Return the path of a URL; empty for a malformed URL."""
     try:
         return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
+def query_of(url: str) -> str:
+    """Return the query string of a URL; empty for a malformed URL."""
+    try:
+        return urlsplit(url).query
     except ValueError:
         return ""

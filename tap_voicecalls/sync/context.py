@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_voicecalls.config import read_date_range
+from tap_voicecalls.http.reachability import Reachability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ class RunContext:
         clock: The clock for waits and deadlines.
         user_agent: The `User-Agent` header of every request.
         logger: The tap's logger.
+        hosts: Which hosts could be reached.
         failures: The message of each stream that has failed, by the stream's name.
     """
 
@@ -32,6 +34,7 @@ class RunContext:
     clock: Clock
     user_agent: str
     logger: Logger
+    hosts: Reachability = field(default_factory=Reachability)
     failures: dict[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -30,11 +30,13 @@ class TalkdeskAccount:
         self.settings = settings
         self._logger = run.logger
         self._profile = partial(
-            ApiProfile, "Talkdesk", secrets=settings.secrets, request_id_header="platform-tid"
+            ApiProfile,
+            "Talkdesk",
+            host_settings="talkdesk_account, talkdesk_region and the URLs, if they are set",
+            secrets=settings.secrets,
+            request_id_header="platform-tid",
         )
-        self._client = partial(
-            ApiClient, clock=run.clock, user_agent=run.user_agent, logger=run.logger
-        )
+        self._client = partial(ApiClient, run=run)
 
     def report_jobs(self, report_type: ReportType, stop: Event) -> ReportJobs:
         """Return the jobs of a report type, until `stop` is set."""

@@ -28,9 +28,10 @@ class ZendeskAccount:
             ApiProfile,
             "Zendesk",
             secrets=settings.secrets,
+            host_settings="zendesk_subdomain and zendesk_url",
             certificate_hint="A suspended account's certificate is not trusted either.",
         )
-        client = partial(ApiClient, clock=run.clock, user_agent=run.user_agent, logger=run.logger)
+        client = partial(ApiClient, run=run)
         self._auth = make_auth(settings, client(profile(hint=_token_hint)))
         self._client = client(profile(hint=_export_hint), acquire=self.budget.acquire)
         self._logger = run.logger
