@@ -34,9 +34,15 @@ UNEXPLAINED = {
     "{} The next run resumes from the last state that was saved.",
 }
 #: The errors whose texts are parts of other messages.
-PARTS = {"InvalidResponseError", "InvalidRowError", "ValueError", "_ExpiredUrlError"}
+PARTS = {
+    "InvalidResponseError",
+    "InvalidRowError",
+    "TimeoutError",
+    "ValueError",
+    "_ExpiredUrlError",
+}
 #: The functions that report a message to people.
-REPORTERS = {"report_failure", "warning", "_warn", "_warn_once"}
+REPORTERS = {"ConnectionProblem", "report_failure", "warning", "_warn", "_warn_once"}
 
 #: Stands for a placeholder.
 HOLE = "\0"
