@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 
 from tap_voicecalls.errors import ConfigError
+from tap_voicecalls.http.urls import origin
 from tap_voicecalls.timestamps import DateRange, parse_timestamp
 
 if TYPE_CHECKING:
@@ -90,8 +91,9 @@ def read_url(config: Mapping[str, Any], name: str) -> str | None:
     """
     if name not in config:
         return None
+    value = str(config[name])
     try:
-        url = urlsplit(config[name])
+        url = urlsplit(value)
         host, _ = url.hostname, url.port
     except ValueError:
         host = None
@@ -104,7 +106,9 @@ def read_url(config: Mapping[str, Any], name: str) -> str | None:
             f"{name} must begin with https://, because credentials are sent to it; "
             f"http:// is allowed for loopback addresses only."
         )
-    return str(config[name]).rstrip("/")
+    if origin(value) is None:
+        raise ConfigError(f"{name} must be a URL of printable ASCII characters, without spaces.")
+    return value.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:
@@ -112,6 +116,34 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def read_word(config: Mapping[str, Any], name: str) -> str:
+    """Return an ID or a secret from the settings.
+
+    Raises:
+        ConfigError: It holds a character that no ID or secret has, such as a zero-width space.
+    """
+    value = str(config[name])
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ConfigError(
+            f"{name} must be printable ASCII without spaces. Enter it again: a copied value may "
+            f"contain invisible characters."
+        )
+    return value
+
+
+def check_user_agent(config: Mapping[str, Any]) -> None:
+    """Check that `user_agent` can be sent in a header.
+
+    Raises:
+        ConfigError: It can't.
+    """
+    if not re.fullmatch(r"[ -~\xa0-\xff]*", str(config.get("user_agent", ""))):
+        raise ConfigError(
+            "user_agent must be one line of printable Latin-1 characters: an en dash, for example, "
+            "can't be sent in a header."
+        )
 
 
 def read_account_name(

@@ -60,7 +60,10 @@ def _semantic_errors(settings: Mapping[str, Any]) -> Iterable[str]:
     if not enabled:
         ways = [f"{vendor.enabling_settings[0]} for {vendor.product}" for vendor in VENDORS]
         yield f"No vendor is configured: set {' or '.join(ways)}, and the credentials for it."
-    checks: list[Callable[[], object]] = [partial(config.read_date_range, settings)]
+    checks: list[Callable[[], object]] = [
+        partial(config.read_date_range, settings),
+        partial(config.check_user_agent, settings),
+    ]
     checks += [partial(vendor.check_settings, settings) for vendor in enabled]
     for check in checks:
         try:

@@ -30,6 +30,25 @@ TALKDESK = {
     "talkdesk_client_id": "client",
     "talkdesk_client_secret": "s3cr3t",
 }
+OAUTH = {
+    "start_date": "2026-01-01T00:00:00Z",
+    "zendesk_subdomain": "acme",
+    "zendesk_client_id": "client",
+    "zendesk_client_secret": "s3cr3t",
+}
+API_TOKEN = {
+    "start_date": "2026-01-01T00:00:00Z",
+    "zendesk_subdomain": "acme",
+    "zendesk_email": "jo@acme.example",
+    "zendesk_api_token": "s3cr3t",
+}
+SIGNED = {
+    "start_date": "2026-01-01T00:00:00Z",
+    "talkdesk_account": "acme",
+    "talkdesk_client_id": "client",
+    "talkdesk_key_id": "key",
+    "talkdesk_private_key": ClientKey().private,
+}
 #: Valid values for the settings that must have a certain format.
 VALID_VALUES = {
     "start_date": "2026-01-01T00:00:00Z",
@@ -67,11 +86,16 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
         (ZENDESK | {"zendesk_email": "x"}, ["zendesk_api_token is missing"]),
         (ZENDESK | {"zendesk_api_token": "s3cr3t"}, ["zendesk_email is missing"]),
         (ZENDESK | {"zendesk_access_token": "s3cr3t s3cr3t"}, ["zendesk_access_token must be"]),
+        (ZENDESK | {"zendesk_access_token": "s3cr3t\u200b"}, ["zendesk_access_token must be"]),
+        (ZENDESK | {"user_agent": "acme \u2013 calls"}, ["user_agent must be", "Latin-1"]),
+        (ZENDESK | {"user_agent": "acme\r\nCookie: x"}, ["user_agent must be one line"]),
         (ZENDESK | {"zendesk_access_token": ["s3cr3t"]}, ["zendesk_access_token must be a string"]),
         (ZENDESK | {"zendesk_requests_per_minute": 0}, ["zendesk_requests_per_minute", "minimum"]),
         (ZENDESK | {"zendesk_lookback_seconds": -1}, ["zendesk_lookback_seconds"]),
         (ZENDESK | {"zendesk_url": "http://acme.zendesk.com"}, ["zendesk_url", "https://"]),
         (ZENDESK | {"zendesk_url": "https://u:s3cr3t@acme.example"}, ["zendesk_url", "user name"]),
+        (ZENDESK | {"zendesk_url": "https://x\\.example"}, ["zendesk_url must be a URL of"]),
+        (ZENDESK | {"zendesk_url": "https://acme\u200b.example"}, ["zendesk_url must be a URL of"]),
         (ZENDESK | {"zendesk_url": "acme"}, ["zendesk_url must be a URL"]),
         (without(TALKDESK, "talkdesk_client_secret"), ["talkdesk_client_secret is missing"]),
         (without(TALKDESK, "talkdesk_client_id"), ["talkdesk_client_id is missing"]),
@@ -93,6 +117,28 @@ def test_invalid_setting_is_named_in_error(config: dict[str, Any], expected: lis
     for part in expected:
         assert part in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ["\u200b", "\u2013", " ", "\xa0", "\n", "\0", "\x1b", "é"])
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        (OAUTH, "zendesk_client_id"),
+        (OAUTH, "zendesk_client_secret"),
+        (API_TOKEN, "zendesk_email"),
+        (API_TOKEN, "zendesk_api_token"),
+        (ZENDESK, "zendesk_access_token"),
+        (TALKDESK, "talkdesk_client_id"),
+        (TALKDESK, "talkdesk_client_secret"),
+        (SIGNED, "talkdesk_key_id"),
+    ],
+)
+def test_odd_character_in_an_id_or_secret_is_an_error(
+    base: dict[str, Any], name: str, odd: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} must be printable ASCII") as caught:
+        TapVoiceCalls(config=base | {name: f"s3cr{odd}3t"})
+    assert "s3cr" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["support.acme.com", "acme.zendesk.org", "-acme", "a b", "../x"])

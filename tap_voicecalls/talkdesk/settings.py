@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_voicecalls.config import read_account_name, read_url, require
+from tap_voicecalls.config import read_account_name, read_url, read_word, require
 from tap_voicecalls.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -188,9 +188,9 @@ def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
     return TalkdeskSettings(
         api_url=api_url,
         token_url=token_url,
-        client_id=config["talkdesk_client_id"],
-        client_secret=config.get("talkdesk_client_secret"),
-        key_id=config.get("talkdesk_key_id"),
+        client_id=read_word(config, "talkdesk_client_id"),
+        client_secret=_read_optional_word(config, "talkdesk_client_secret"),
+        key_id=_read_optional_word(config, "talkdesk_key_id"),
         private_key=_read_key(config["talkdesk_private_key"]) if _SIGNED[1] in config else None,
         region=region,
         window=timedelta(days=config["talkdesk_window_days"]),
@@ -198,6 +198,10 @@ def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
         concurrent_jobs=config["talkdesk_concurrent_jobs"],
         job_timeout=timedelta(seconds=config["talkdesk_job_timeout_seconds"]),
     )
+
+
+def _read_optional_word(config: Mapping[str, Any], name: str) -> str | None:
+    return read_word(config, name) if name in config else None
 
 
 def _read_key(value: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_voicecalls.config import read_account_name, read_url, require
+from tap_voicecalls.config import read_account_name, read_url, read_word, require
 from tap_voicecalls.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -175,16 +175,14 @@ def _read_credentials(config: Mapping[str, Any]) -> ClientCredentials | AccessTo
             require(config, pair, f"Zendesk needs both {pair[0]} and {pair[1]}")
     if _OAUTH[0] in config:
         return ClientCredentials(
-            client_id=config["zendesk_client_id"],
-            client_secret=config["zendesk_client_secret"],
+            client_id=read_word(config, "zendesk_client_id"),
+            client_secret=read_word(config, "zendesk_client_secret"),
             scope=config["zendesk_scope"],
         )
-    if token := config.get("zendesk_access_token"):
-        if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise ConfigError("zendesk_access_token must be printable ASCII without spaces.")
-        return AccessToken(token)
+    if "zendesk_access_token" in config:
+        return AccessToken(read_word(config, "zendesk_access_token"))
     if _API_TOKEN[0] in config:
-        return ApiToken(config["zendesk_email"], config["zendesk_api_token"])
+        return ApiToken(*(read_word(config, name) for name in _API_TOKEN))
     raise ConfigError(
         "Zendesk has no credentials: set zendesk_client_id and zendesk_client_secret "
         "(or zendesk_access_token, or zendesk_email and zendesk_api_token)."
