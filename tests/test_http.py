@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from datetime import timedelta
@@ -60,6 +61,7 @@ def account(start_account: StartAccount) -> VendorAccount:
         ({"Retry-After": "0"}, 60),
         ({"Retry-After": "-5"}, 60),
         ({"Retry-After": "soon"}, 60),
+        ({"Retry-After": f"Mon, 20 Nov 2026 00:00:00 +{'9' * 30}"}, 60),
         ({"Retry-After": "nan"}, 60),
         ({"Retry-After": "99999999"}, 600),
         ({}, 60),
@@ -277,6 +279,30 @@ def test_revoked_token_is_refreshed_once(account: VendorAccount) -> None:
     assert output.failures == {}
     assert output.ids == ids
     assert [request.status for request in account.requests].count(401) == 1
+
+
+@pytest.mark.parametrize("token", ["a\r\nX: y", "a b", "\u2013", "é", "", None, ["a"], 1])
+def test_token_that_fits_no_header_is_an_error(account: VendorAccount, token: object) -> None:
+    body = {"access_token": token, "expires_in": 900}
+    account.add_faults(Fault.status("/oauth/token*", 200, body=body, times=None))
+    failure = account.sync().failure
+    assert failure.startswith(f"{account.name} returned no token")
+    assert account.data_requests() == []
+
+
+@pytest.mark.parametrize(
+    "lifetime", ["-5", "0", "1e-9", f"1{'0' * 399}", "1e999", '"nan"', '"inf"', "[]", "null", "{}"]
+)
+def test_odd_token_lifetime_does_not_cost_requests(account: VendorAccount, lifetime: str) -> None:
+    edit = re.compile(rb'"expires_in":[^,}]+').sub
+    account.add_faults(
+        Fault.edit_bytes(
+            "/oauth/token*", lambda body: edit(f'"expires_in":{lifetime}'.encode(), body)
+        )
+    )
+    output = account.sync()
+    assert output.failures == {}
+    assert len(account.token_requests()) == 1
 
 
 def test_wrong_client_secret_is_an_error(account: VendorAccount) -> None:

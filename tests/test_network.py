@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
+from sandbox.talkdesk import JOBS
 from tap_voicecalls.errors import SyncFailedError
 from tests.harness import NOW, FakeClock, make_tap, timestamp
 from tests.vendors import PRESIGNED, TalkdeskAccount, VendorAccount, ZendeskAccount
@@ -124,6 +125,31 @@ def test_headers_that_trickle_in_time_out(
     with server(trickle) as address:
         output = zendesk.sync(zendesk_url=f"http://{address}")
     assert "127.0.0.1 timed out for POST /oauth/tokens" in output.failure
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"Content-Encoding: gzip\r\nContent-Length: 3", b"Content-Length: 3\r\nContent-Length: 4"],
+)
+def test_malformed_http_response_blames_the_vendor(zendesk: ZendeskAccount, headers: bytes) -> None:
+    def respond(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n{}" % headers)
+        connection.sendall(b" ")
+
+    with server(respond) as address:
+        failure = zendesk.sync(zendesk_url=f"http://{address}").failure
+    assert "Zendesk returned a malformed HTTP response for POST /oauth/tokens" in failure
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x/", "http://[::1", "http://x:port/", f"http://{'a' * 64}/"]
+)
+def test_link_to_an_invalid_url_blames_the_vendor(talkdesk: TalkdeskAccount, url: str) -> None:
+    talkdesk.add_faults(Fault.status(f"{JOBS}/*", 303, headers={"Location": url}, times=None))
+    failure = talkdesk.sync().failure
+    assert failure.startswith("Talkdesk re")
+    assert "to an invalid URL" in failure
 
 
 # Hosts that can't be connected to

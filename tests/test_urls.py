@@ -93,6 +93,8 @@ def test_url_of_the_vendor_is_recognized(url: str) -> None:
         "https:///acme.zendesk.com/",
         "//acme.zendesk.com/",
         "https://acme.zendesk.com:99999/",
+        "https://acme..com/",
+        f"https://{'a' * 64}.com/",
         "https://acme.zendesk.com:4\uff143/",
         "",
     ],

@@ -14,7 +14,13 @@ import urllib3
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http.body import InvalidResponseError
 from tap_voicecalls.http.error_messages import printable
-from tap_voicecalls.http.network_errors import connection_problem, is_timeout
+from tap_voicecalls.http.network_errors import (
+    BROKEN_CONNECTION,
+    INVALID_URL,
+    MALFORMED_RESPONSE,
+    connection_problem,
+    is_timeout,
+)
 from tap_voicecalls.http.oauth import BearerAuth
 from tap_voicecalls.http.retry import (
     Action,
@@ -200,16 +206,15 @@ class ApiClient:
             raise VoiceCallsError(
                 f"{vendor}: the proxy's URL is malformed. Check HTTPS_PROXY."
             ) from None
-        if isinstance(
-            error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema
-        ):  # the settings' own URLs have been checked
+        if isinstance(error, INVALID_URL):  # the URLs in the settings have been checked
             raise VoiceCallsError(
                 f"{vendor} returned a link to an invalid URL. Run the tap again later; if the "
                 f"error persists, contact {vendor}'s support."
             ) from None
         if problem := connection_problem(error, host):
-            check = "" if problem.is_proxy else f"{self._profile.host_settings}, and "
-            check += "HTTPS_PROXY" if problem.is_proxy else problem.check
+            check = "HTTPS_PROXY"
+            if not problem.is_proxy:
+                check = f"{self._profile.host_settings}, and {problem.check}"
             hint = f"Check {check}."
             if problem.is_certificate and self._profile.certificate_hint:
                 hint += f" {self._profile.certificate_hint}"
@@ -218,4 +223,8 @@ class ApiClient:
             )
         if is_timeout(error):
             return RetriableApiError(f"{vendor}: {host} timed out for {name}")
-        return RetriableApiError(f"{vendor}: the connection to {host} broke for {name}")
+        if isinstance(error, BROKEN_CONNECTION):
+            return RetriableApiError(f"{vendor}: the connection to {host} broke for {name}")
+        if isinstance(error, MALFORMED_RESPONSE):
+            return RetriableApiError(f"{vendor} returned a malformed HTTP response for {name}")
+        raise error

@@ -8,12 +8,28 @@ from socket import gaierror
 from typing import TYPE_CHECKING
 
 import requests
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from tap_voicecalls.http.error_messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Errors about a URL itself; urllib3's is raised for a host name that is too long.
+INVALID_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    LocationValueError,
+)
+#: A connection that ended before the response did.
+BROKEN_CONNECTION = requests.ConnectionError, requests.exceptions.ChunkedEncodingError
+#: Bytes that are not the HTTP, or not the compression, that the headers promise.
+MALFORMED_RESPONSE = (
+    requests.exceptions.ContentDecodingError,
+    requests.exceptions.InvalidHeader,
+    HTTPError,
+)
 _SSL_INTERRUPTIONS = ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError
 
 

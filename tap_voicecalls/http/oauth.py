@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     from tap_voicecalls.clock import Clock
 
+#: The shortest lifetime of a token that is believed, in seconds.
+_MIN_LIFETIME = 10.0
+
 
 @dataclass(frozen=True)
 class Token:
@@ -25,20 +30,21 @@ class Token:
 
 
 def parse_token_response(body: Mapping[str, Any], *, default_lifetime: float) -> Token | None:
-    """Return the token in a token endpoint's response, or None if there is none.
+    """Return the token in a token endpoint's response, or None without one for a header.
 
     Args:
         body: The response's JSON object.
         default_lifetime: The lifetime where the response does not state one, in seconds.
     """
     value = body.get("access_token")
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
         return None
     try:
-        lifetime = float(body.get("expires_in") or default_lifetime)
-    except (TypeError, ValueError):
-        lifetime = default_lifetime
-    return Token(value, lifetime)
+        lifetime = float(body.get("expires_in", 0))
+    except (TypeError, ValueError, OverflowError):
+        lifetime = 0.0
+    # A shorter lifetime would cost a token for each request.
+    return Token(value, lifetime if _MIN_LIFETIME <= lifetime < math.inf else default_lifetime)
 
 
 class BearerAuth(AuthBase):

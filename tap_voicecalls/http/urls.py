@@ -35,9 +35,10 @@ def origin(url: str) -> Origin | None:
         return None
     try:
         parsed = parse_url(url)  # the parser that connects
-    except LocationParseError:
-        return None
-    if parsed.scheme is None or parsed.host is None:
+        if parsed.scheme is None or parsed.host is None:
+            return None
+        parsed.host.encode("idna")  # fails for a label that is empty or too long
+    except (LocationParseError, UnicodeError):
         return None
     port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
     return parsed.scheme, parsed.host, port
