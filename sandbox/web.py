@@ -103,16 +103,13 @@ def make_app(vendor: str, *, faults: Faults, log: RequestLog, clock: Clock) -> w
                     await _decoded_body(request),
                 )
             )
+        if not response.prepared:
+            # By the sandbox's clock; later, aiohttp would take the machine's.
+            date = format_datetime(datetime.fromtimestamp(clock(), timezone.utc), usegmt=True)
+            response.headers.setdefault("Date", date)
         return response
 
-    async def add_date(_: web.Request, response: web.StreamResponse) -> None:
-        """Date the response by the sandbox's clock, not by the machine's."""
-        date = format_datetime(datetime.fromtimestamp(clock(), timezone.utc), usegmt=True)
-        response.headers.setdefault("Date", date)
-
-    app = web.Application(middlewares=[record])
-    app.on_response_prepare.append(add_date)
-    return app
+    return web.Application(middlewares=[record])
 
 
 async def _decoded_body(request: web.Request) -> Any:  # noqa: ANN401 - any JSON

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from singer_sdk import typing as th
 
     from tap_voicecalls.sync.context import RunContext
-    from tap_voicecalls.sync.stream import VendorStream
+    from tap_voicecalls.sync.stream import VendorAccount, VendorStream
 
-AccountT = TypeVar("AccountT")
+AccountT = TypeVar("AccountT", bound="VendorAccount")
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
+    from tap_voicecalls.http.server_clock import ServerClock
     from tap_voicecalls.sync.context import RunContext
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class ApiClient:
         profile: ApiProfile,
         run: RunContext,
         *,
+        server_clock: ServerClock | None = None,
         acquire: Callable[[], AbstractContextManager[object]] = nullcontext,
         stop: threading.Event | None = None,
     ) -> None:
@@ -87,6 +89,7 @@ class ApiClient:
         Args:
             profile: The API.
             run: The clock, the logger and what else the clients of a run share.
+            server_clock: Observes the responses to requests with credentials.
             acquire: Requests are sent inside this context; it may wait for a request slot.
             stop: Once it is set, waits end and no further request is sent.
 
@@ -98,6 +101,7 @@ class ApiClient:
         self.logger = run.logger
         self._profile = profile
         self._hosts = run.hosts
+        self._server_clock = server_clock
         self._acquire = acquire
         self._stop = stop or threading.Event()
         self._session = make_session(run.clock, run.user_agent)
@@ -136,32 +140,23 @@ class ApiClient:
         may_refresh = isinstance(auth, BearerAuth)
         while True:
             try:
-                with (
-                    self._acquire(),
-                    self._session.request(
-                        method,
-                        url,
-                        # Without any, requests would look for credentials in ~/.netrc.
-                        auth=auth or (lambda request: request),
-                        json=json,
-                        data=form,
-                        timeout=TIMEOUT,
-                        allow_redirects=False,
-                        stream=True,
-                    ) as response,
-                ):
-                    self._hosts.add_response(url)
-                    if response.status_code in accept:
-                        return parse(response)
-                    action = self._profile.retry.action(response.status_code)
-                    if action is Action.REFRESH_TOKEN and may_refresh:
-                        assert isinstance(auth, BearerAuth)  # noqa: S101 - for the type checker
-                        auth.invalidate(response.request)
-                        may_refresh = False
-                        continue
-                    raise status_error(
-                        response, action, name=name, profile=self._profile, now=self.clock.now()
-                    )
+                with self._acquire():
+                    sent_at = self.clock.now()
+                    with self._request(method, url, auth, json, form) as response:
+                        self._hosts.add_response(url)
+                        if self._server_clock is not None and (auth or json or form):
+                            self._server_clock.observe(response, sent_at)
+                        if response.status_code in accept:
+                            return parse(response)
+                        action = self._profile.retry.action(response.status_code)
+                        if action is Action.REFRESH_TOKEN and may_refresh:
+                            assert isinstance(auth, BearerAuth)  # noqa: S101 - for the type checker
+                            auth.invalidate(response.request)
+                            may_refresh = False
+                            continue
+                        raise status_error(
+                            response, action, name=name, profile=self._profile, now=sent_at
+                        )
             except RetriableApiError as error:
                 retriable = error
             except InvalidResponseError as error:
@@ -169,6 +164,26 @@ class ApiClient:
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 retriable = self._network_error(error, url, name)
             self._wait(retries, retriable, url)
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        auth: AuthBase | None,
+        json: dict[str, Any] | None,
+        form: dict[str, str] | None,
+    ) -> requests.Response:
+        return self._session.request(
+            method,
+            url,
+            # Without any, requests would look for credentials in ~/.netrc.
+            auth=auth or (lambda request: request),
+            json=json,
+            data=form,
+            timeout=TIMEOUT,
+            allow_redirects=False,
+            stream=True,
+        )
 
     def sleep(self, seconds: float) -> None:
         """Sleep, unless the run is being stopped.

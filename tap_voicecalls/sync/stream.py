@@ -6,7 +6,7 @@ import abc
 from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -29,10 +29,18 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
 
+    from tap_voicecalls.http.server_clock import ServerClock
     from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.sync.slice import Slice
 
-AccountT = TypeVar("AccountT")
+
+class VendorAccount(Protocol):
+    """What every vendor's account has."""
+
+    server_clock: ServerClock
+
+
+AccountT = TypeVar("AccountT", bound=VendorAccount)
 
 #: How far back a connection test reads.
 _TEST_RANGE = timedelta(hours=1)
@@ -117,11 +125,16 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
     @property
     def max_bookmark(self) -> datetime:
         """The latest bookmark of this run: what is newer may still change unseen."""
-        return self.started_at - self.lookback
+        server_started_at = self.account.server_clock.correct(self.started_at)
+        return min(self.started_at, server_started_at) - self.lookback
 
     def read_limit(self, end: datetime | None) -> datetime:
-        """Return the time up to which this run reads: its start, or `end` if that is earlier."""
-        return self.started_at if end is None else min(self.started_at, end)
+        """Return the time up to which this run reads: its start, or `end` if that is earlier.
+
+        Where the vendor's clock is ahead of the local one, its time counts.
+        """
+        started_at = max(self.started_at, self.account.server_clock.correct(self.started_at))
+        return started_at if end is None else min(started_at, end)
 
     @cached_property
     def conformer(self) -> RecordConformer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tap_voicecalls.http.client import ApiClient, ApiProfile
 from tap_voicecalls.http.retry import DEFAULT_ACTIONS, Action, RetryPolicy
+from tap_voicecalls.http.server_clock import ServerClock
 from tap_voicecalls.talkdesk.auth import SCOPES, make_auth
 from tap_voicecalls.talkdesk.jobs import ReportJobs
 
@@ -36,7 +37,8 @@ class TalkdeskAccount:
             secrets=settings.secrets,
             request_id_header="platform-tid",
         )
-        self._client = partial(ApiClient, run=run)
+        self.server_clock = ServerClock("Talkdesk", run.clock, run.logger)
+        self._client = partial(ApiClient, run=run, server_clock=self.server_clock)
 
     def report_jobs(self, report_type: ReportType, stop: Event) -> ReportJobs:
         """Return the jobs of a report type, until `stop` is set."""

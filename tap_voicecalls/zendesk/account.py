@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_voicecalls.http.client import ApiClient, ApiProfile
+from tap_voicecalls.http.server_clock import ServerClock
 from tap_voicecalls.zendesk.auth import make_auth
 from tap_voicecalls.zendesk.export import IncrementalExport
 from tap_voicecalls.zendesk.request_budget import RequestBudget
@@ -31,7 +32,8 @@ class ZendeskAccount:
             host_settings="zendesk_subdomain and zendesk_url",
             certificate_hint="A suspended account's certificate is not trusted either.",
         )
-        client = partial(ApiClient, run=run)
+        self.server_clock = ServerClock("Zendesk", run.clock, run.logger)
+        client = partial(ApiClient, run=run, server_clock=self.server_clock)
         self._auth = make_auth(settings, client(profile(hint=_token_hint)))
         self._client = client(profile(hint=_export_hint), acquire=self.budget.acquire)
         self._logger = run.logger
