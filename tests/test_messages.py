@@ -28,13 +28,15 @@ MODULES = {
 NOT_OURS = {"Starting incremental sync of … with bookmark value", "ERROR"}
 #: Messages that the page need not explain.
 UNEXPLAINED = {
-    # It follows another failure, and is never shown.
+    # They follow another failure, and are never shown.
     "{}: the run is being stopped.",
+    "Talkdesk: the run is being stopped.",
     # It is added to other messages.
     "{} The next run resumes from the last state that was saved.",
 }
 #: The errors whose texts are parts of other messages.
 PARTS = {
+    "IncompleteReportError",
     "InvalidResponseError",
     "InvalidRowError",
     "TimeoutError",
@@ -64,7 +66,7 @@ def templates(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield re.sub("%[sdr]", HOLE, node.value).replace("%%", "%")
+        yield re.sub("%[adrs]", HOLE, node.value).replace("%%", "%")
     elif isinstance(node, ast.JoinedStr):
         parts = [it.value if isinstance(it, ast.Constant) else HOLE for it in node.values]
         yield "".join(map(str, parts))

@@ -18,7 +18,7 @@ from urllib.parse import quote, urljoin
 
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http.body import read_json_object
-from tap_voicecalls.http.client import retry_after
+from tap_voicecalls.http.status_errors import retry_after
 from tap_voicecalls.http.urls import host_of, origin, same_origin
 from tap_voicecalls.talkdesk.report_file import ReportFile, read_status_or_report
 from tap_voicecalls.talkdesk.report_parser import IncompleteReportError
