@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from docgen.meltano_yml import setting_definition
-from tap_voicecalls.registry import SETTING_GROUPS
+from tap_voicecalls.registry import SETTING_GROUPS, VENDORS
 
 if TYPE_CHECKING:
     from docgen.about import About
@@ -30,13 +30,13 @@ def hub(about: About) -> str:
         "name": about.name,
         "variant": VARIANT,
         "namespace": about.name.replace("-", "_"),
-        "label": "Talkdesk Explore and Zendesk Talk",
+        "label": " and ".join(sorted(vendor.product for vendor in VENDORS)),
         "description": about.description,
         "repo": REPOSITORY,
         "pip_url": f"git+{REPOSITORY}.git",
         "executable": about.name,
         "capabilities": about.capabilities,
-        "keywords": ["api", "calls", "meltano_sdk", "talkdesk", "zendesk"],
+        "keywords": sorted(["api", "calls", "meltano_sdk", *(it.name.lower() for it in VENDORS)]),
         "maintenance_status": "beta",
         "quality": "unknown",
         "supported_python_versions": about.python_versions,

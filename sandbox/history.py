@@ -11,8 +11,14 @@ from typing import Any
 
 Row = dict[str, Any]
 
-#: Files of rows copied unchanged from the vendors' documentation.
-EXAMPLES = ("zendesk_calls", "zendesk_legs", "talkdesk_calls")
+#: Files of rows copied unchanged from the vendors' documentation, one for each stream.
+EXAMPLES = tuple(
+    sorted(
+        path.name.removesuffix(".json")
+        for path in files("sandbox.examples").iterdir()
+        if path.name.endswith(".json")
+    )
+)
 
 _AGENTS = (
     ("Zoë Ångström", 360088814475),
@@ -60,11 +66,23 @@ _CALL_TYPES = {
 
 @dataclass
 class History:
-    """The calls and legs of both vendors, by id."""
+    """The rows of both vendors, by id; at first the documented ones.
 
-    zendesk_calls: dict[int, Row] = field(default_factory=dict)
-    zendesk_legs: dict[int, Row] = field(default_factory=dict)
-    talkdesk_calls: dict[str, Row] = field(default_factory=dict)
+    Attributes:
+        zendesk: The rows of each resource, such as `calls`.
+        talkdesk_calls: The calls.
+    """
+
+    zendesk: dict[str, dict[int, Row]] = field(
+        default_factory=lambda: {
+            name.removeprefix("zendesk_"): {row["id"]: row for row in example(name)}
+            for name in EXAMPLES
+            if name.startswith("zendesk_")
+        }
+    )
+    talkdesk_calls: dict[str, Row] = field(
+        default_factory=lambda: {row["call_id"]: row for row in example("talkdesk_calls")}
+    )
 
 
 class HistoryGenerator:
@@ -78,16 +96,11 @@ class HistoryGenerator:
     def generate(self, *, calls: int, days: float, now: datetime) -> History:
         """Return a history with `calls` calls of each vendor over the `days` before `now`."""
         history = History()
-        for row in example("zendesk_calls"):
-            history.zendesk_calls[row["id"]] = row
-        for row in example("zendesk_legs"):
-            history.zendesk_legs[row["id"]] = row
-        for row in example("talkdesk_calls"):
-            history.talkdesk_calls[row["call_id"]] = row
+        zendesk_calls, zendesk_legs = history.zendesk["calls"], history.zendesk["legs"]
         for started_at in self._start_times(calls, days, now):
             row = self.zendesk_call(started_at, newest=now)
-            history.zendesk_calls[row["id"]] = row
-            history.zendesk_legs.update((leg["id"], leg) for leg in self.zendesk_legs(row))
+            zendesk_calls[row["id"]] = row
+            zendesk_legs.update((leg["id"], leg) for leg in self.zendesk_legs(row))
         for started_at in self._start_times(calls, days, now):
             row = self.talkdesk_call(started_at)
             history.talkdesk_calls[row["call_id"]] = row

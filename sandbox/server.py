@@ -202,8 +202,7 @@ class Sandbox:
     def truth(self) -> dict[str, int]:
         """The number of rows of each stream."""
         return {
-            "zendesk_calls": len(self.zendesk.calls),
-            "zendesk_legs": len(self.zendesk.legs),
+            **{f"zendesk_{resource}": len(rows) for resource, rows in self.zendesk.rows.items()},
             "talkdesk_calls": len(self.talkdesk.calls),
         }
 

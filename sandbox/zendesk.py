@@ -58,7 +58,7 @@ class Zendesk:
         """Create an account with a call history.
 
         Args:
-            history: The calls and legs of the account.
+            history: The rows of the account.
             clock: Returns the current Unix time.
             page_size: The maximum number of rows of a page.
             requests_per_minute: The rate limit; None for no limit.
@@ -70,8 +70,8 @@ class Zendesk:
         self.empty_next_page: str | None = None
         self.row_lag_seconds = 0.0
         self._tables = {
-            "calls": Table(history.zendesk_calls, key="id", order_by="updated_at"),
-            "legs": Table(history.zendesk_legs, key="id", order_by="updated_at"),
+            resource: Table(rows, key="id", order_by="updated_at")
+            for resource, rows in history.zendesk.items()
         }
         self._clock = clock
         self._page_size = page_size
@@ -79,6 +79,11 @@ class Zendesk:
         self._token_seconds = token_seconds
         self._tokens = Tokens(clock)
         self._recent: deque[float] = deque()
+
+    @property
+    def rows(self) -> dict[str, dict[int, Row]]:
+        """The latest version of each row, by resource and id."""
+        return {resource: table.rows for resource, table in self._tables.items()}
 
     @property
     def calls(self) -> dict[int, Row]:

@@ -140,7 +140,7 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
         (TALKDESK | {"talkdesk_key_id": "x"}, ["talkdesk_private_key is missing"]),
         (
             TALKDESK | {"talkdesk_key_id": "x", "talkdesk_private_key": "s3cr3t"},
-            ["talkdesk_private_key is not an EC private key"],
+            ["talkdesk_private_key is not a private key"],
         ),
         (TALKDESK | {"talkdesk_window_days": 32}, ["talkdesk_window_days", "maximum of 31"]),
         (TALKDESK | {"talkdesk_concurrent_jobs": 11}, ["talkdesk_concurrent_jobs"]),
@@ -200,7 +200,7 @@ def test_zendesk_subdomain_may_be_a_host_or_url(name: str) -> None:
         ("ca", "https://api.talkdeskappca.com", "https://acme.talkdeskidca.com/oauth/token"),
     ],
 )
-@pytest.mark.parametrize("account", ["acme", "acme.mytalkdesk.com", "https://acme.talkdeskid.eu/x"])
+@pytest.mark.parametrize("account", ["acme", "https://ACME/"])
 def test_talkdesk_region_selects_the_hosts(region: str, api: str, token: str, account: str) -> None:
     config = TALKDESK | {"talkdesk_region": region, "talkdesk_account": account}
     settings = account_of(TapVoiceCalls(config=config)).settings

@@ -2,6 +2,7 @@
 
 * requirements-dev.txt pins every dependency, with hashes, for each supported Python.
 * The files, make targets and tests that a document names exist.
+* AGENTS.md lists the private methods of the SDK that the tap overrides.
 * No document states a number of tests.
 * A release needs a tag that matches its version and a date in the changelog.
 """
@@ -18,6 +19,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from demo.meltano import PROJECT
+from tap_voicecalls.cli import VoiceCallsCommand
+from tap_voicecalls.sync.stream import VendorStream
+from tap_voicecalls.sync.writer import MessageWriter
+from tap_voicecalls.tap import TapVoiceCalls
 from tests.project import METADATA, PYPROJECT, PYTHONS
 
 if TYPE_CHECKING:
@@ -105,6 +110,23 @@ def test_files_named_in_a_document_exist(document: str) -> None:
     ] == []
 
 
+@pytest.mark.parametrize("kind", [TapVoiceCalls, VendorStream, MessageWriter, VoiceCallsCommand])
+def test_overridden_private_methods_of_the_sdk_are_listed(kind: type) -> None:
+    """Final methods too, where Python marks them: from 3.11 on."""
+    overridden = {
+        name
+        for name, method in vars(kind).items()
+        for base in kind.__mro__[1:]
+        if not base.__module__.startswith("tap_voicecalls")
+        and callable(method)
+        and name in vars(base)
+        and (re.match("_[^_]", name) or getattr(vars(base)[name], "__final__", False))
+    }
+    listed = re.findall(r"`(\w+)`", (PROJECT / "AGENTS.md").read_text())
+    assert overridden - set(listed) == set()
+    assert overridden or kind in {MessageWriter, VoiceCallsCommand}
+
+
 @every_developer_document
 def test_make_targets_named_in_a_document_exist(document: str) -> None:
     named = re.findall(r"(?:^|`)make ([a-z]+)", document, re.MULTILINE)
@@ -120,8 +142,9 @@ def test_no_document_states_a_number_of_tests(name: str) -> None:
     assert re.findall(stated, (PROJECT / name).read_text(), re.IGNORECASE) == []
 
 
-def test_tests_named_in_behavior_md_exist() -> None:
-    rows = re.findall(r"^\|(.*)\|$", (PROJECT / "docs" / "behavior.md").read_text(), re.MULTILINE)
+@pytest.mark.parametrize(("document", "count"), [("docs/behavior.md", 80), ("SECURITY.md", 15)])
+def test_tests_named_in_a_document_exist(document: str, count: int) -> None:
+    rows = re.findall(r"^\|(.*)\|$", (PROJECT / document).read_text(), re.MULTILINE)
     named = set(re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", "\n".join(rows)))
     existing = {
         (file, name)
@@ -129,7 +152,7 @@ def test_tests_named_in_behavior_md_exist() -> None:
         for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
         for file in (path.name, *([""] if path.name in DEFAULT_TEST_FILES else []))
     }
-    assert len(named) > 50
+    assert len(named) > count
     assert named - existing == set()
 
 

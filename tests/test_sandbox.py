@@ -97,8 +97,7 @@ def test_same_seed_generates_same_history() -> None:
 def test_documented_examples_are_served_unchanged(sandbox: Sandbox) -> None:
     sandbox.change_calls(40)
     rows = {
-        "zendesk_calls": sandbox.zendesk.calls.values(),
-        "zendesk_legs": sandbox.zendesk.legs.values(),
+        **{f"zendesk_{resource}": it.values() for resource, it in sandbox.zendesk.rows.items()},
         "talkdesk_calls": sandbox.talkdesk.calls.values(),
     }
     for name in EXAMPLES:

@@ -5,10 +5,15 @@ What both vendors' APIs share, such as retries and tokens, is in `test_http.py`.
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from sandbox.talkdesk import JOBS
+from sandbox.faults import Effect, Respond
+from sandbox.talkdesk import FILES, JOBS
 from tap_voicecalls.clock import Clock
 from tests.harness import NOW, FakeClock, bookmarks, sync, timestamp
 from tests.vendors import FILE, JOB_STATUS, PRESIGNED, TALKDESK_EXAMPLE, TalkdeskAccount
@@ -24,13 +30,31 @@ from tests.vendors import FILE, JOB_STATUS, PRESIGNED, TALKDESK_EXAMPLE, Talkdes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiohttp import web
+
+    from sandbox.faults import Handler
 
 DAY = timedelta(days=1)
+INVALID_IDS: tuple[Any, ...] = (1.5, True, None, {}, ["x"], "", "..", "a\nb")
 
 
 def days_ago(days: float) -> str:
     """Return the timestamp of so many days before now."""
     return timestamp(NOW - days * DAY)
+
+
+@dataclass(frozen=True)
+class OnlyWindow:
+    """An effect on the job of one window, by its start."""
+
+    start: str
+    effect: Effect
+
+    async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        body = await request.json()
+        if body["timespan"]["from"] != self.start:
+            return await handler()
+        return await self.effect.respond(request, handler)
 
 
 # Windows
@@ -185,6 +209,61 @@ def test_stuck_job_is_replaced_after_the_timeout(
     assert timedelta(seconds=120) <= clock.now() - NOW < timedelta(seconds=180)
 
 
+def test_job_that_timed_out_is_canceled(talkdesk: TalkdeskAccount) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.job(JOBS, status="stuck"))
+    assert talkdesk.sync(talkdesk_job_timeout_seconds=120).ids == ids
+    assert sorted(talkdesk.job_statuses()) == ["canceled", "done"]
+
+
+@pytest.mark.parametrize("fault", [Fault.reset, partial(Fault.status, status=500), Fault.hang])
+def test_cancelation_that_fails_does_not_matter(
+    talkdesk: TalkdeskAccount, fault: Callable[..., Fault]
+) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(
+        Fault.job(JOBS, status="stuck"), fault(JOB_STATUS, method="DELETE", times=None)
+    )
+    assert talkdesk.sync(talkdesk_job_timeout_seconds=120).ids == ids
+
+
+def test_jobs_that_never_end_fail_within_three_timeouts(
+    talkdesk: TalkdeskAccount, clock: FakeClock
+) -> None:
+    talkdesk.add_faults(Fault.job(JOBS, status="stuck", times=None))
+    output = talkdesk.sync(days=500, talkdesk_job_timeout_seconds=600)
+    assert "in 3 attempts" in output.failure
+    assert "talkdesk_job_timeout_seconds" in output.failure
+    assert clock.now() - NOW < timedelta(seconds=3 * 600 + 60)
+    assert set(talkdesk.job_statuses()) == {"canceled"}
+
+
+def test_slow_failures_end_within_three_timeouts(
+    start_talkdesk: Callable[..., TalkdeskAccount], clock: FakeClock
+) -> None:
+    talkdesk = start_talkdesk(job_seconds=500)
+    talkdesk.add_faults(Fault.job(JOBS, times=None))
+    failure = talkdesk.sync(days=28, talkdesk_job_timeout_seconds=600).failure
+    assert "could not make the calls report" in failure
+    assert clock.now() - NOW < timedelta(seconds=3 * 600 + 60)
+
+
+@pytest.mark.parametrize(("status", "failing_jobs"), [("failed", 6), ("stuck", 2)])
+def test_jobs_that_only_succeed_by_the_day_are_learned(
+    talkdesk: TalkdeskAccount, status: str, failing_jobs: int
+) -> None:
+    ids = talkdesk.add_calls(days_ago=[27.5, 20, 14, 13.5, 7, 1])
+    by_the_day = Fault.job(
+        JOBS, status=status, times=None, when=lambda start, end: end - start > DAY
+    )
+    talkdesk.add_faults(by_the_day)
+    output = talkdesk.sync(days=28, talkdesk_window_days=14, talkdesk_concurrent_jobs=1)
+    assert output.failures == {}
+    assert output.ids == ids
+    # 28 reports of a day, and those that failed: of 14 days twice, then of 7, 3 and 1.
+    assert len(talkdesk.windows()) <= 28 + failing_jobs
+
+
 def test_unknown_job_status_is_a_warning_and_polled_on(
     talkdesk: TalkdeskAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -220,6 +299,80 @@ def test_job_that_stays_not_found_is_created_again(talkdesk: TalkdeskAccount) ->
     talkdesk.add_faults(Fault.status(JOB_STATUS, 404, body="404 Not Found", times=9))
     assert talkdesk.sync().ids == ids
     assert len(talkdesk.windows()) == 2
+
+
+@pytest.mark.parametrize("job_id", [7, "a/b?c=d#e%2F", "../x"])
+def test_job_id_may_need_quoting(talkdesk: TalkdeskAccount, job_id: object) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+
+    def rename(body: Any) -> Any:
+        talkdesk.server.jobs[str(job_id)] = talkdesk.server.jobs[body["job"]["id"]]
+        return {"job": {"id": job_id}}
+
+    talkdesk.add_faults(Fault.edit(JOBS, rename))
+    output = talkdesk.sync()
+    assert output.failures == {}
+    assert output.ids == ids
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"job": {"id": job_id}} for job_id in INVALID_IDS),
+        {"job": {"id": "x" * 300}},
+        {"job": [{"id": "x"}]},
+        {"job": "x"},
+        {},
+    ],
+    ids=str,
+)
+def test_job_without_a_valid_id_is_an_error(
+    talkdesk: TalkdeskAccount, body: dict[str, Any]
+) -> None:
+    talkdesk.add_faults(Fault.status(JOBS, 202, body=body, times=None))
+    output = talkdesk.sync()
+    assert "without a valid ID" in output.failure
+    assert "\n" not in output.failure
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"job": {"status": 5}}, {"job": {"status": None}}, {"job": ["done"]}, {"job": None}, {}],
+    ids=str,
+)
+def test_status_of_another_type_is_an_error_at_once(
+    talkdesk: TalkdeskAccount, clock: FakeClock, body: dict[str, Any]
+) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5])
+    talkdesk.add_faults(Fault.status(JOB_STATUS, 200, body=body))
+    assert talkdesk.sync().ids == ids
+    talkdesk.add_faults(Fault.status(JOB_STATUS, 200, body=body, times=None))
+    assert "neither `entries` nor the status of a job" in talkdesk.sync().failure
+    assert clock.now() - NOW < timedelta(minutes=1)
+
+
+# Redirects
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["ftp://files/x", "javascript:x", "http://[::1", "\\\\evil\\x", "https://user@evil/x", "//"],
+)
+def test_redirect_to_an_unusable_url_is_an_error(talkdesk: TalkdeskAccount, location: str) -> None:
+    talkdesk.add_faults(Fault.status(FILE, 303, headers={"Location": location}, times=None))
+    assert "redirect" in talkdesk.sync().failure
+
+
+def test_redirect_to_nowhere_is_an_error_soon(talkdesk: TalkdeskAccount, clock: FakeClock) -> None:
+    talkdesk.add_faults(Fault.status(FILE, 303, times=None))
+    assert "is done and has no file" in talkdesk.sync().failure
+    assert clock.now() - NOW < timedelta(minutes=5)
+
+
+def test_redirect_loop_is_an_error(talkdesk: TalkdeskAccount) -> None:
+    location = {"Location": f"{talkdesk.url}{FILES}/x"}
+    talkdesk.add_faults(Fault.status(FILE, 303, headers=location, times=None))
+    assert "in a loop" in talkdesk.sync().failure
 
 
 # Concurrent jobs
@@ -263,6 +416,78 @@ def test_job_quota_used_up_by_others_is_waited_out(talkdesk: TalkdeskAccount) ->
     body = {"code": "0490029", "description": "Too many simultaneous reports."}
     talkdesk.add_faults(Fault.status(JOBS, 429, body=body, times=15))
     assert talkdesk.sync().ids == ids
+
+
+def test_full_quota_is_as_fast_as_one_job_after_the_other(
+    start_sandbox: Callable[..., Sandbox], clock: FakeClock
+) -> None:
+    """Others leave one job of the quota; Talkdesk's 429 says so."""
+    took = []
+    for jobs in (1, 4):
+        sandbox = start_sandbox(calls=600, days=59, now=NOW, job_quota=1, job_seconds=20)
+        talkdesk = TalkdeskAccount(sandbox, clock)
+        started = clock.now()
+        output = talkdesk.sync(days=60, talkdesk_window_days=5, talkdesk_concurrent_jobs=jobs)
+        took.append(clock.now() - started)
+        assert output.failures == {}
+        assert len(set(output.ids)) == 600
+    assert took[1] <= 1.2 * took[0]
+    refused = [request for request in talkdesk.created_jobs() if request.status == 429]
+    assert 1 <= len(refused) <= 3 + 12
+
+
+def test_concurrency_grows_again_after_a_429(
+    start_talkdesk: Callable[..., TalkdeskAccount],
+) -> None:
+    talkdesk = start_talkdesk(job_seconds=20)
+    most = 0
+
+    def count(body: Any) -> Any:
+        nonlocal most
+        most = max(most, sum(status != "done" for status in talkdesk.job_statuses()))
+        return body
+
+    talkdesk.add_faults(Fault.status(JOBS, 429, times=5), Fault.edit(JOBS, count, times=None))
+    assert talkdesk.sync(days=60, talkdesk_window_days=2).failures == {}
+    assert most == 4
+
+
+def test_quota_that_stays_full_fails_after_half_an_hour(
+    talkdesk: TalkdeskAccount, clock: FakeClock
+) -> None:
+    talkdesk.add_faults(Fault.status(JOBS, 429, times=None))
+    output = talkdesk.sync(days=500)
+    assert "quota of report jobs is still used up after 30 min" in output.failure
+    assert clock.now() - NOW <= timedelta(minutes=32)
+
+
+def test_failure_cancels_the_other_jobs(talkdesk: TalkdeskAccount) -> None:
+    first = days_ago(500)
+    talkdesk.add_faults(
+        Fault(JOBS, OnlyWindow(first, Respond(400))),
+        Fault.job(JOBS, status="stuck", times=None),
+    )
+    talkdesk.sync(days=500)
+    assert set(talkdesk.job_statuses()) <= {"canceled"}
+
+
+def test_failure_does_not_wait_for_a_request_that_hangs(
+    talkdesk: TalkdeskAccount, tmp_path: Path
+) -> None:
+    """The program ends, too: its threads do not keep it."""
+    talkdesk.add_faults(
+        Fault(JOBS, OnlyWindow(days_ago(500), Respond(400)), times=None),
+        Fault.hang(JOBS, times=None),
+    )
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(talkdesk.config(days=500, end_date=timestamp(NOW))))
+    command = [sys.executable, "-m", "tap_voicecalls", f"--config={config}"]
+    started = time.monotonic()
+    result = subprocess.run(  # noqa: S603 - this project's own command
+        command, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert "400 Bad Request" in result.stderr
+    assert time.monotonic() - started < 30
 
 
 def test_failure_stops_the_other_windows(talkdesk: TalkdeskAccount) -> None:
@@ -343,7 +568,7 @@ def test_broken_file_is_downloaded_again(
 def test_file_that_stays_broken_is_an_error(talkdesk: TalkdeskAccount) -> None:
     talkdesk.add_faults(Fault.not_json(PRESIGNED, times=None))
     output = talkdesk.sync(days=50)
-    assert "not the JSON" in output.failure
+    assert "not JSON" in output.failure
     assert output.bookmark is None
 
 
@@ -353,6 +578,8 @@ def test_file_that_stays_broken_is_an_error(talkdesk: TalkdeskAccount) -> None:
         (lambda body: body | {"total": body["total"] + 1}, "2 rows and states a total of 3"),
         (lambda body: body | {"total": body["total"] - 1}, "2 rows and states a total of 1"),
         (lambda body: body | {"entries": None}, "null for `entries`"),
+        (lambda body: body | {"total": "many"}, '2 rows and states a total of "many"'),
+        (lambda body: body | {"entries": {"1": {}}}, '{"1": {}} for `entries`'),
         (lambda body: {"type": "calls", "total": body["total"]}, "neither `entries` nor"),
         (
             lambda body: (
@@ -363,24 +590,71 @@ def test_file_that_stays_broken_is_an_error(talkdesk: TalkdeskAccount) -> None:
         ),
         (lambda body: body | {"entries": ["text", *body["entries"][1:]]}, "not a JSON object"),
     ],
-    ids=["too few", "too many", "null", "missing", "explore_calls", "not an object"],
+    ids=[
+        *("too few", "too many", "null", "total", "object", "missing"),
+        *("explore_calls", "not an object"),
+    ],
 )
-def test_incomplete_report_is_an_error(
-    talkdesk: TalkdeskAccount, edit: Callable[[Any], Any], message: str
+def test_incomplete_report_is_an_error_at_once(
+    talkdesk: TalkdeskAccount, clock: FakeClock, edit: Callable[[Any], Any], message: str
 ) -> None:
     talkdesk.add_calls(days_ago=[0.5, 0.3])
     talkdesk.add_faults(Fault.edit(PRESIGNED, edit, times=None))
     output = talkdesk.sync()
     assert message in output.failure
     assert output.bookmark is None
+    assert clock.now() - NOW < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("times", "jobs"), [(1, 1), (2, 2), (3, 2)])
+def test_incomplete_report_is_downloaded_again_then_replaced(
+    talkdesk: TalkdeskAccount, times: int, jobs: int
+) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5, 0.3])
+    talkdesk.add_faults(Fault.edit(PRESIGNED, lambda body: body | {"total": 3}, times=times))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == jobs
+
+
+@pytest.mark.parametrize("total", ["2", 2.0, None])
+def test_total_may_have_any_type(talkdesk: TalkdeskAccount, total: object) -> None:
+    ids = talkdesk.add_calls(days_ago=[0.5, 0.3])
+    talkdesk.add_faults(Fault.edit(PRESIGNED, lambda body: body | {"total": total}))
+    assert talkdesk.sync().ids == ids
+    assert len(talkdesk.windows()) == 1
+
+
+def test_odd_values_cost_no_row(talkdesk: TalkdeskAccount) -> None:
+    row = (
+        '{"call_id": "%s", "notes": "cut \\ud83d, \\u0000", "x": %s, "y": 1e99999999999999999999,'
+        '\n "z": 1.10}'
+    )
+    rows = ", ".join(row % (call_id, "9" * 5000) for call_id in "ab")
+    talkdesk.add_faults(
+        Fault.status(PRESIGNED, 200, body=f'{{"total": 2,\n "entries" : [ {rows} ]\n}}')
+    )
+    output = talkdesk.sync()
+    assert output.failures == {}
+    assert output.ids == ["a", "b"]
+    assert output.latest["a"]["notes"] == "cut \ufffd, \ufffd"
+    assert output.latest["b"]["extra_fields"]["x"] == "9" * 5000
 
 
 def test_full_disk_is_an_error(talkdesk: TalkdeskAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("the machine has no /dev/full")
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full.open("wb"))
+    talkdesk.add_calls(days_ago=[0.5])
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full.open("wb", buffering=0))
     assert "No space left on device. Set TMPDIR" in talkdesk.sync().failure
+
+
+def test_missing_temporary_folder_is_an_error(
+    talkdesk: TalkdeskAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talkdesk.add_calls(days_ago=[0.5])
+    monkeypatch.setattr(tempfile, "tempdir", "/missing")
+    assert "/missing: No such file or directory. Set TMPDIR" in talkdesk.sync().failure
 
 
 def test_empty_report_moves_the_bookmark(talkdesk: TalkdeskAccount) -> None:

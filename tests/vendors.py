@@ -92,6 +92,7 @@ class VendorAccount(abc.ABC):
         method: The HTTP method of the first request for data.
         path: The path of that request.
         refresh_statuses: The statuses after which the tap tries one new token.
+        rate_limit_wait: The seconds slept after the first 429 without `Retry-After`.
         regular_sleeps: The seconds slept in a sync of one slice without faults.
         default_days: How many days before now `sync` starts by default.
     """
@@ -102,6 +103,7 @@ class VendorAccount(abc.ABC):
     method: ClassVar[str]
     path: ClassVar[str]
     refresh_statuses: ClassVar[frozenset[int]]
+    rate_limit_wait: ClassVar[float] = 60.0
     regular_sleeps: ClassVar[tuple[float, ...]] = ()
     default_days: ClassVar[float]
 
@@ -265,6 +267,7 @@ class TalkdeskAccount(VendorAccount):
     method = "POST"
     path = JOBS
     refresh_statuses = frozenset({401, 403})
+    rate_limit_wait = 2.0
     regular_sleeps = (1.0,)
     default_days = 1
 
@@ -310,6 +313,11 @@ class TalkdeskAccount(VendorAccount):
             for request in self.created_jobs()
             if request.status == 202
         )
+
+    def job_statuses(self) -> list[str]:
+        """Return the status of each job, by the account's clock."""
+        now = self.clock.time()
+        return [job.status(now) for job in list(self.server.jobs.values())]
 
     def token_requests(self) -> list[Request]:
         """Return the requests for an access token."""

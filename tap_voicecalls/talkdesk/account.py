@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
+from threading import Event
 from typing import TYPE_CHECKING
 
 from tap_voicecalls.http.client import ApiClient, ApiProfile
 from tap_voicecalls.http.retry import DEFAULT_ACTIONS, Action, RetryPolicy
 from tap_voicecalls.http.server_clock import ServerClock
 from tap_voicecalls.talkdesk.auth import SCOPES, make_auth
+from tap_voicecalls.talkdesk.job_slots import JobSlots
 from tap_voicecalls.talkdesk.jobs import ReportJobs
 
 if TYPE_CHECKING:
-    from threading import Event
-
     from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.talkdesk.report_types import ReportType
     from tap_voicecalls.talkdesk.settings import TalkdeskSettings
@@ -40,8 +40,10 @@ class TalkdeskAccount:
         self.server_clock = ServerClock("Talkdesk", run.clock, run.logger)
         self._client = partial(ApiClient, run=run, server_clock=self.server_clock)
 
-    def report_jobs(self, report_type: ReportType, stop: Event) -> ReportJobs:
-        """Return the jobs of a report type, until `stop` is set."""
+    def report_jobs(self, report_type: ReportType) -> ReportJobs:
+        """Return the jobs of a report type."""
+        stop, stopped = Event(), Event()
+        stopped.set()
         tokens = self._client(self._profile(hint=self._token_hint), stop=stop)
         reports = self._client(
             self._profile(hint=self._report_hint, retry=_REPORT_RETRY), stop=stop
@@ -50,8 +52,11 @@ class TalkdeskAccount:
             report_type,
             url=self.settings.api_url,
             client=reports,
+            # It never waits, so it never retries.
+            cancel_client=self._client(self._profile(hint=self._report_hint), stop=stopped),
             auth=make_auth(self.settings, tokens),
-            timeout=self.settings.job_timeout,
+            slots=JobSlots(self.settings.concurrent_jobs, reports.clock),
+            stop=stop,
             logger=self._logger,
         )
 

@@ -6,25 +6,34 @@ From Talkdesk's documentation: "Execute a report", "Check a report status", "Dow
 from __future__ import annotations
 
 import math
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from http import HTTPStatus
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http.body import read_json_object
-from tap_voicecalls.http.urls import same_origin
+from tap_voicecalls.http.status_errors import retry_after
+from tap_voicecalls.http.urls import host_of, origin, same_origin
 from tap_voicecalls.talkdesk.report_file import ReportFile, read_status_or_report
+from tap_voicecalls.talkdesk.report_parser import IncompleteReportError
 from tap_voicecalls.timestamps import format_duration, format_utc
 
 if TYPE_CHECKING:
-    from datetime import timedelta
     from logging import Logger
+    from threading import Event
+    from typing import Any
 
     import requests
 
     from tap_voicecalls.http.client import ApiClient
     from tap_voicecalls.http.oauth import BearerAuth
+    from tap_voicecalls.talkdesk.job_slots import JobSlots
     from tap_voicecalls.talkdesk.report_types import ReportType
     from tap_voicecalls.talkdesk.windows import Window
 
@@ -32,15 +41,20 @@ if TYPE_CHECKING:
 MIN_POLL_INTERVAL = 1.0
 MAX_POLL_INTERVAL = 30.0
 #: For how many seconds a job, or the file of a finished one, may be unknown: it may be too new.
-MAX_UNKNOWN = 60.0
-#: How many presigned URLs of a file are tried.
+MAX_MISSING = 60.0
+#: How many presigned URLs of a file are tried, and how often a file that is not complete.
 DOWNLOAD_ATTEMPTS = 4
+COMPLETE_ATTEMPTS = 2
+#: For how many (real) seconds the cancelation of a job is waited for.
+CANCEL_TIMEOUT = 2.0
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 #: The API's responses for a job that is not ready, or not known (yet).
 _NOT_READY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND})
 #: A file store's responses for a presigned URL that has expired.
 _EXPIRED = frozenset({400, 403, 404, 410})
+#: An ID that is safe in a URL and in a message; documented are UUIDs and hexadecimal digits.
+_is_job_id = re.compile(r"[!-~]{0,100}[0-9A-Za-z][!-~]{0,100}").fullmatch
 
 
 class JobStatus(Enum):
@@ -70,11 +84,85 @@ class JobStatus(Enum):
 
 
 class JobFailedError(Exception):
-    """A job that will never have a file."""
+    """A job that gave no report; another one may.
+
+    Attributes:
+        hint: What to do if none does.
+        duration: How long it ran.
+    """
+
+    hint = (
+        "Run the tap again later; if the error persists, contact Talkdesk's support with the ID "
+        "of the job."
+    )
+    duration = timedelta()
+
+
+class JobTimeoutError(JobFailedError):
+    """A job that was not done in time."""
+
+    hint = (
+        "Reduce talkdesk_window_days or raise talkdesk_job_timeout_seconds. If neither helps, "
+        "contact Talkdesk's support with the ID of the job."
+    )
+
+
+class IncompleteFileError(JobFailedError):
+    """A job whose file is not complete, however often it is downloaded."""
 
 
 class _ExpiredUrlError(Exception):
     """A presigned URL that the file store no longer accepts."""
+
+
+@dataclass
+class _Job:
+    """What was wrong with the responses for a job so far. Each check raises if it is too much."""
+
+    name: str
+    logger: Logger
+    expired: int = 0
+    incomplete: int = 0
+    missing_since: float = math.inf
+    unknown_status: str = ""
+
+    def check_expired(self, error: _ExpiredUrlError) -> None:
+        self.expired += 1
+        if self.expired == DOWNLOAD_ATTEMPTS:
+            raise JobFailedError(f"the file of {self.name} could not be downloaded: {error}")
+
+    def check_incomplete(self, error: IncompleteReportError) -> None:
+        self.incomplete += 1
+        message = f"the report of {self.name} is not complete: {error}"
+        if self.incomplete == COMPLETE_ATTEMPTS:
+            raise IncompleteFileError(message)
+        self.logger.warning("Talkdesk: %s; downloading it again.", message)
+
+    def check_status(self, text: str | None, elapsed: float) -> None:
+        """Check the status of a job; None if there is no such job."""
+        status = JobStatus.parse(text) if text else None
+        if text is None or status is JobStatus.DONE:
+            self.missing_since = min(self.missing_since, elapsed)
+            if elapsed - self.missing_since >= MAX_MISSING:
+                problem = "no longer exists" if text is None else "is done and has no file"
+                raise JobFailedError(f"{self.name} {problem}")
+            return
+        self.missing_since = math.inf
+        if isinstance(status, JobStatus):
+            if status.is_failed:
+                raise JobFailedError(f"{self.name} ended as {status.value}")
+        elif text != self.unknown_status:
+            self.unknown_status = text
+            self.logger.warning(
+                "Talkdesk: %s has the unknown status %a; still waiting.", self.name, text[:40]
+            )
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """A 429 on creating a job: the account's quota of jobs is used up."""
+
+    retry_after: float | None
 
 
 class ReportJobs:
@@ -86,8 +174,10 @@ class ReportJobs:
         *,
         url: str,
         client: ApiClient,
+        cancel_client: ApiClient,
         auth: BearerAuth,
-        timeout: timedelta,
+        slots: JobSlots,
+        stop: Event,
         logger: Logger,
     ) -> None:
         """Prepare the jobs; nothing is sent yet.
@@ -95,19 +185,28 @@ class ReportJobs:
         Args:
             report_type: The type of report.
             url: The API's base URL.
-            client: Sends the requests.
+            client: Sends the requests until `stop` is set.
+            cancel_client: Sends a request once.
             auth: The token.
-            timeout: How long one job may take, from its creation to its file.
+            slots: Limits how many jobs run at once.
+            stop: Is set by `stop`.
             logger: Gets a line for each anomaly.
         """
         self.type = report_type
         self._base = url
         self._client = client
+        self._cancel_client = cancel_client
         self._auth = auth
-        self._timeout = timeout
+        self._slots = slots
+        self._stop = stop
         self._logger = logger
 
-    def run(self, window: Window) -> ReportFile:
+    def stop(self) -> None:
+        """End the jobs that are running: their reports are not wanted any more."""
+        self._stop.set()
+        self._slots.close()
+
+    def run(self, window: Window, timeout: timedelta) -> ReportFile:
         """Run one job and return its file.
 
         Raises:
@@ -115,45 +214,57 @@ class ReportJobs:
             VoiceCallsError: No job can succeed.
         """
         clock = self._client.clock
-        job_id = self._create(window)
+        with self._slots:
+            job_id = self._create(window)
+            created = clock.monotonic()
+            try:
+                return self._wait_for_file(job_id, window, timeout.total_seconds())
+            except JobFailedError as error:
+                error.duration = timedelta(seconds=clock.monotonic() - created)
+                if isinstance(error, JobTimeoutError):
+                    self._cancel(job_id)
+                raise
+            except VoiceCallsError:
+                self._cancel(job_id)
+                raise
+
+    def _wait_for_file(self, job_id: str, window: Window, timeout: float) -> ReportFile:
+        clock = self._client.clock
         created = clock.monotonic()
-        interval, expired, unknown_status, unknown_since = MIN_POLL_INTERVAL, 0, "", math.inf
-        while True:
-            self._client.sleep(interval)
+        job = _Job(f"job {job_id} for {window}", self._logger)
+        interval = MIN_POLL_INTERVAL
+        while (elapsed := clock.monotonic() - created) < timeout:
+            self._client.sleep(min(interval, timeout - elapsed))
             interval = min(1.5 * interval, MAX_POLL_INTERVAL)
-            elapsed = clock.monotonic() - created
-            if elapsed >= self._timeout.total_seconds():
-                raise JobFailedError(
-                    f"job {job_id} for {window} was not done after {format_duration(elapsed)} "
-                    f"(talkdesk_job_timeout_seconds)"
-                )
             try:
                 result = self._poll(job_id)
             except _ExpiredUrlError as error:
-                expired += 1
-                if expired == DOWNLOAD_ATTEMPTS:
-                    raise JobFailedError(
-                        f"the file of job {job_id} for {window} could not be downloaded: {error}"
-                    ) from None
-                continue
-            if isinstance(result, ReportFile):
-                return result
-            if result is None:
-                unknown_since = min(unknown_since, elapsed)
-                if elapsed - unknown_since >= MAX_UNKNOWN:
-                    raise JobFailedError(f"job {job_id} for {window} no longer exists")
-                continue
-            unknown_since = math.inf
-            status = JobStatus.parse(result)
-            if status is None and result != unknown_status:
-                unknown_status = result
-                self._logger.warning(
-                    "Talkdesk: job %s has the unknown status %r; still waiting.",
-                    job_id,
-                    result[:40],
+                job.check_expired(error)
+            except IncompleteReportError as error:
+                job.check_incomplete(error)
+            else:
+                if isinstance(result, ReportFile):
+                    return result
+                job.check_status(result, clock.monotonic() - created)
+        raise JobTimeoutError(f"{job.name} was not done after {format_duration(timeout)}")
+
+    def _cancel(self, job_id: str) -> None:
+        """Cancel a job, so that it does not use up the account's quota. Best effort."""
+
+        def send() -> None:
+            with suppress(VoiceCallsError):
+                self._cancel_client.send(
+                    "DELETE",
+                    self._job_url(job_id),
+                    lambda _: None,
+                    auth=self._auth,
+                    accept=range(100, 600),
                 )
-            elif status is not None and status.is_failed:
-                raise JobFailedError(f"job {job_id} for {window} ended as {status.value}")
+
+        # In a thread, because no one may wait longer for it.
+        thread = Thread(target=send, name=f"cancel {job_id}", daemon=True)
+        thread.start()
+        thread.join(CANCEL_TIMEOUT)
 
     def _create(self, window: Window) -> str:
         body = {
@@ -163,29 +274,55 @@ class ReportJobs:
             "format": "json",
             "timespan": {"from": format_utc(window.start), "to": format_utc(window.end)},
         }
-        created = self._client.send(
-            "POST",
-            f"{self._base}{self.type.jobs_path}",
-            read_json_object,
-            auth=self._auth,
-            accept={HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED},
-            json=body,
-        )
+        while True:
+            created = self._client.send(
+                "POST",
+                f"{self._base}{self.type.jobs_path}",
+                self._parse_created,
+                auth=self._auth,
+                accept={
+                    HTTPStatus.OK,
+                    HTTPStatus.CREATED,
+                    HTTPStatus.ACCEPTED,
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                },
+                json=body,
+            )
+            if not isinstance(created, _Refusal):
+                break
+            if wait := self._slots.refused(created.retry_after):
+                self._logger.warning(
+                    "Talkdesk: rate limit reached (429 Too Many Requests): the account's quota of "
+                    "report jobs is used up; retrying in %s.",
+                    format_duration(wait),
+                )
+                self._client.sleep(wait)
+        self._slots.accepted()
         job = created.get("job", created)
         job_id = job.get("id") if isinstance(job, dict) else None
-        if not isinstance(job_id, str | int) or not job_id:
+        if isinstance(job_id, int) and not isinstance(job_id, bool):
+            job_id = str(job_id)
+        if not isinstance(job_id, str) or not _is_job_id(job_id):
             raise VoiceCallsError(
-                f"Talkdesk created a report job for {window} without an ID. Check "
+                f"Talkdesk created a report job for {window} without a valid ID. Check "
                 f"talkdesk_api_url; if it is right, contact Talkdesk's support."
             )
-        return str(job_id)
+        return job_id
+
+    def _parse_created(self, response: requests.Response) -> dict[str, Any] | _Refusal:
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            return _Refusal(retry_after(response, self._client.clock.now()))
+        return read_json_object(response)
+
+    def _job_url(self, job_id: str) -> str:
+        return f"{self._base}{self.type.jobs_path}/{quote(job_id, safe='')}"
 
     def _poll(self, job_id: str) -> ReportFile | str | None:
         """Return a job's file, or its status, or None where the job is not known."""
-        name = quote(job_id, safe="")
-        result = self._follow(f"{self._base}{self.type.jobs_path}/{name}")
+        result = self._follow(self._job_url(job_id))
         if isinstance(result, str) and JobStatus.parse(result) is JobStatus.DONE:
             # Done, without a redirect to the file.
+            name = quote(job_id, safe="")
             result = self._follow(f"{self._base}{self.type.files_path}/{name}")
         return result
 
@@ -193,6 +330,7 @@ class ReportJobs:
         """Return what a URL of a job leads to, however many redirects away.
 
         Raises:
+            IncompleteReportError: The report is not complete.
             _ExpiredUrlError: The file store rejected its presigned URL.
         """
         for _ in range(_MAX_REDIRECTS):
@@ -211,13 +349,23 @@ class ReportJobs:
                 return result
             if not location:
                 return JobStatus.DONE.value
-            try:
-                url = urljoin(url, location)
-            except ValueError:
-                raise VoiceCallsError(
-                    "Talkdesk redirects a report's file to an invalid URL. Try again later."
-                ) from None
+            url = self._redirect_target(url, location)
         raise VoiceCallsError("Talkdesk redirects a report's file in a loop. Try again later.")
+
+    def _redirect_target(self, url: str, location: str) -> str:
+        """Return the URL of a redirect: an HTTPS URL, unless the API itself has none."""
+        try:
+            target = urljoin(url, location)
+        except ValueError:
+            target = ""
+        found, own = origin(target), origin(self._base)
+        if found is None or found[0] not in {"https", own and own[0]}:
+            raise VoiceCallsError(
+                f"Talkdesk redirects a report's file to {host_of(target)}, not to a valid https "
+                f"URL. Check talkdesk_api_url, and HTTPS_PROXY if it is set; if they are right, "
+                f"contact Talkdesk's support."
+            )
+        return target
 
 
 def _parse(response: requests.Response) -> tuple[int, str | None, ReportFile | str | None]:

@@ -2,93 +2,98 @@
 
 from __future__ import annotations
 
-import mmap
+import json
 import tempfile
-from typing import TYPE_CHECKING, Any
-
-import msgspec
-import requests
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+from weakref import finalize
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http.body import CHUNK_SIZE, InvalidResponseError
+from tap_voicecalls.http.body import CHUNK_SIZE
+from tap_voicecalls.talkdesk.report_parser import IncompleteReportError, ReportParser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-
-class _Document(msgspec.Struct):
-    """Any response of the Explore API: a job, at the top level or in `job`, or a report.
-
-    From Talkdesk's documentation: "Calls Report", "Check a report status", "Download a report".
-    The rows stay undecoded.
-    """
-
-    job: Any = None
-    status: Any = None
-    entries: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
-    total: int | None = None
-
-
-_decode = msgspec.json.Decoder(_Document).decode
+    import msgspec
+    import requests
 
 
 class ReportFile:
-    """The rows of one report, in a temporary file that is deleted with this object."""
+    """The rows of one report, one per line of a temporary file that is deleted with this object."""
 
-    def __init__(self, content: mmap.mmap) -> None:
-        """Take a file that has been verified."""
-        self._content = content
+    def __init__(self) -> None:
+        """Start without rows, and without a file."""
+        self._file: IO[bytes] | None = None
 
-    def rows(self) -> Iterator[msgspec.Raw]:
-        """Yield the JSON of the rows, in the file's order."""
-        entries = _decode(self._content).entries
-        assert isinstance(entries, list)  # noqa: S101 - verified on arrival
-        yield from entries
+    def add(self, rows: Sequence[msgspec.Raw]) -> None:
+        """Append rows.
+
+        Raises:
+            VoiceCallsError: They can't be stored.
+        """
+        if not rows:
+            return
+        with _storage_errors():
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finalize`
+                finalize(self, self._file.close)
+            self._file.write(b"\n".join(rows) + b"\n")
+            self._file.flush()  # a full disk is noticed here
+
+    def rows(self) -> Iterator[bytes]:
+        """Yield the JSON of the rows, in the file's order.
+
+        Raises:
+            VoiceCallsError: They can't be read.
+        """
+        if self._file is not None:
+            with _storage_errors():
+                self._file.seek(0)
+                yield from self._file
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.tempdir or "a temporary folder"
+        raise VoiceCallsError(
+            f"Talkdesk's report could not be stored in {folder}: {error.strerror}. Set TMPDIR to "
+            f"a folder that is writable and has space for it."
+        ) from None
 
 
 def read_status_or_report(response: requests.Response) -> ReportFile | str:
     """Return what a 200 holds: the report, or the status of the job that makes it.
 
+    From Talkdesk's documentation: "Calls Report", "Check a report status", "Download a report".
+
     Raises:
         InvalidResponseError: The body is neither of the two.
-        VoiceCallsError: It is a report that is not complete.
+        IncompleteReportError: It is a report that is not complete.
+        VoiceCallsError: The report can't be stored.
     """
-    content = _store(response)
-    try:
-        document = _decode(content)
-    except msgspec.DecodeError:
-        raise InvalidResponseError("a body that is not the JSON of a job or a report") from None
-    if document.entries is msgspec.UNSET:
-        job = document.job
-        status = job.get("status") if isinstance(job, dict) else document.status
-        if not isinstance(status, str):
-            raise InvalidResponseError("JSON with neither `entries` nor a job's status")
-        return status
-    if document.entries is None:
-        raise VoiceCallsError("Talkdesk's report has null for `entries`.")
-    count = len(document.entries)
-    if document.total is not None and document.total != count:
-        raise VoiceCallsError(
-            f"Talkdesk's report has {count:,} rows and states a total of {document.total:,}. "
-            f"Run the tap again; if the error persists, contact Talkdesk's support."
-        )
-    return ReportFile(content)
+    parser, file = ReportParser(), ReportFile()
+    for chunk in response.iter_content(CHUNK_SIZE):
+        file.add(parser.feed(chunk))
+    file.add(parser.finish())
+    document = parser.document()
+    if "entries" in document:
+        _check_rows(parser.count, document["entries"], document.get("total"))
+        return file
+    job = document.get("job")
+    status = (job if isinstance(job, dict) else document).get("status")
+    if not isinstance(status, str):
+        raise IncompleteReportError("it has neither `entries` nor the status of a job")
+    return status
 
 
-def _store(response: requests.Response) -> mmap.mmap:
-    """Store a body in a file that is deleted once it is no longer read."""
-    try:
-        with tempfile.TemporaryFile() as file:
-            for chunk in response.iter_content(CHUNK_SIZE):
-                file.write(chunk)
-            file.flush()
-            if not file.tell():
-                raise InvalidResponseError("an empty body")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except requests.RequestException:  # an OSError too, but not the disk's
-        raise
-    except OSError as error:
-        raise VoiceCallsError(
-            f"Talkdesk's report could not be stored in {tempfile.gettempdir()}: {error.strerror}. "
-            f"Set TMPDIR to a folder that has space for it."
-        ) from None
+def _check_rows(count: int, entries: object, total: object) -> None:
+    if entries != []:
+        shown = json.dumps(entries, default=str)[:40]
+        raise IncompleteReportError(f"it has {shown} for `entries`, or has `entries` twice")
+    if total is not None and str(total) not in {str(count), f"{count}.0"}:
+        shown = json.dumps(total, default=str)[:40]
+        raise IncompleteReportError(f"it has {count:,} rows and states a total of {shown}")

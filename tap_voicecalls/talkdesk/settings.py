@@ -22,7 +22,10 @@ REGIONS = {
     "eu": ("talkdeskapp.eu", "talkdeskid.eu"),
     "ca": ("talkdeskappca.com", "talkdeskidca.com"),
 }
-_DOMAINS = re.compile(r"(my)?talkdesk(id|app)?(ca)?\.(com|eu)")
+#: What follows the account's name in a host name, and the region that it is in.
+_DOMAINS = re.compile(r"(?:my)?talkdesk(?:id|app)?(\.com|\.eu|ca\.com)")
+_REGIONS_BY_DOMAIN = {".com": "us", ".eu": "eu", "ca.com": "ca"}
+_DEFAULT_REGION = "us"
 
 _SIGNED = "talkdesk_key_id", "talkdesk_private_key"
 #: Any of these means that Talkdesk is wanted; the others have defaults.
@@ -45,14 +48,17 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         "talkdesk_account",
         th.StringType,
         title="Talkdesk account",
-        description="The account's name: the `acme` of acme.mytalkdesk.com.",
+        description="The account's name, the `acme` of acme.mytalkdesk.com, or the whole host "
+        "name, which also sets the region.",
     ),
     th.Property(
         "talkdesk_region",
         th.StringType,
-        default="us",
+        default=_DEFAULT_REGION,
         title="Talkdesk region",
-        description="The account's region: `us`, `eu` or `ca`. For another region, set both URLs.",
+        description="The account's region: `us`, `eu` or `ca`. It must not contradict a host name "
+        "in `talkdesk_account`, which counts instead of the default. For another region, set both "
+        "URLs.",
     ),
     th.Property(
         "talkdesk_client_id",
@@ -161,6 +167,7 @@ def read_settings(config: Mapping[str, Any]) -> TalkdeskSettings:
     token_url = read_url(config, "talkdesk_token_url")
     region = str(config["talkdesk_region"]).lower()
     if not (api_url and token_url):
+        region = _region_of_account(config, region)
         if region not in REGIONS:
             raise ConfigError(
                 "talkdesk_region must be us, eu or ca; "
@@ -204,18 +211,59 @@ def _read_optional_word(config: Mapping[str, Any], name: str) -> str | None:
     return read_word(config, name) if name in config else None
 
 
+def _region_of_account(config: Mapping[str, Any], region: str) -> str:
+    """Return the region of the account's host name; without one, the region that is set.
+
+    The SDK fills in the default, so that an explicit `us` can't be told from it.
+
+    Raises:
+        ConfigError: The region that is set is another one.
+    """
+    found = _DOMAINS.search(str(config.get("talkdesk_account", "")).lower())
+    if found is None:
+        return region
+    own_region = _REGIONS_BY_DOMAIN[found[1]]
+    if region not in {_DEFAULT_REGION, own_region}:
+        raise ConfigError(
+            f"talkdesk_account is in the region {own_region} ({found[0]}), and talkdesk_region is "
+            f"{region!a}: correct one of them, or set talkdesk_account to the account's name alone."
+        )
+    return own_region
+
+
 def _read_key(value: str) -> str:
     """Return the private key as PEM; a key on one line has its line breaks escaped."""
-    from jwt.algorithms import ECAlgorithm  # noqa: PLC0415 - slow to import, and rarely needed
-
     pem = value.replace("\\n", "\n")
     if "-----BEGIN" not in pem:
         pem = f"-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n"
-    try:
-        ECAlgorithm(ECAlgorithm.SHA256).prepare_key(pem)
-    except Exception:  # noqa: BLE001 - of many types, and their texts may contain a part of the key
+    if problem := _key_problem(pem):
         raise ConfigError(
-            "talkdesk_private_key is not an EC private key: set it to the PEM, or to the base64 "
-            "PKCS#8, that Talkdesk issued with talkdesk_key_id."
-        ) from None
+            f"talkdesk_private_key is {problem}: set it to the EC private key on the curve P-256, "
+            f"as PEM or as base64 PKCS#8, that Talkdesk issued with talkdesk_key_id."
+        )
     return pem
+
+
+def _key_problem(pem: str) -> str | None:
+    """Return what is wrong with a key, or None. No error's text is in it: it may hold the key."""
+    from cryptography.hazmat.primitives.asymmetric.ec import (  # noqa: PLC0415 - slow to import
+        SECP256R1,
+        EllipticCurvePrivateKey,
+    )
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        load_pem_private_key,
+    )
+
+    if "PUBLIC KEY-----" in pem:
+        return "a public key"
+    if "ENCRYPTED" in pem:
+        return "an encrypted key"
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except Exception:  # noqa: BLE001 - of many types
+        return "not a private key"
+    if not isinstance(key, EllipticCurvePrivateKey):
+        return "not an EC key"
+    if not isinstance(key.curve, SECP256R1):
+        return f"on the curve {key.curve.name}"
+    return None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
-from threading import Event
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_voicecalls.errors import VoiceCallsError
@@ -14,7 +12,7 @@ from tap_voicecalls.sync.stream import VendorStream
 from tap_voicecalls.talkdesk.account import TalkdeskAccount
 from tap_voicecalls.talkdesk.concurrency import ConcurrentReports
 from tap_voicecalls.talkdesk.report_types import CALLS
-from tap_voicecalls.talkdesk.window_reports import report_window
+from tap_voicecalls.talkdesk.window_reports import WindowReporter
 from tap_voicecalls.talkdesk.windows import split
 
 if TYPE_CHECKING:
@@ -49,12 +47,11 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
         if date_range.end is not None:
             end = min(end, date_range.end)
         self._windows = max(0, -(-(end - start) // settings.window))
-        stop = Event()
-        jobs = self.account.report_jobs(self.report, stop)
+        jobs = self.account.report_jobs(self.report)
         self._reports = ConcurrentReports(
-            partial(report_window, jobs=jobs, logger=self.logger),
+            WindowReporter(jobs, settings.job_timeout, self.logger),
             jobs=settings.concurrent_jobs,
-            stop=stop,
+            stop=jobs.stop,
         )
         try:
             for reports in self._reports(split(start, end, settings.window)):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.talkdesk.jobs import JobFailedError
+from tap_voicecalls.talkdesk.jobs import IncompleteFileError, JobFailedError
+from tap_voicecalls.talkdesk.windows import DAY, Window
 
 if TYPE_CHECKING:
     from logging import Logger
 
     from tap_voicecalls.talkdesk.jobs import ReportJobs
     from tap_voicecalls.talkdesk.report_file import ReportFile
-    from tap_voicecalls.talkdesk.windows import Window
+
+#: For how many job timeouts jobs may run without a report, before the stream fails.
+_MAX_TIMEOUTS = 3
 
 
 @dataclass
@@ -29,36 +33,65 @@ class WindowReports:
     error: VoiceCallsError | None = None
 
 
-def report_window(window: Window, jobs: ReportJobs, logger: Logger) -> WindowReports:
-    """Report a window, in several jobs if one does not succeed.
+class WindowReporter:
+    """Reports windows; in parts where Talkdesk does not succeed with a whole one.
 
-    A failed job is retried once. Then the window is split in two, since narrower reports succeed
-    where wide ones fail.
+    A failed job is retried once. Then narrower windows are tried, down to a day, since narrower
+    reports succeed where wide ones fail. Later windows begin with the length that succeeded.
     """
-    reports = WindowReports()
-    try:
-        _add_reports(window, jobs, logger, reports)
-    except VoiceCallsError as error:
-        reports.error = error
-    return reports
 
+    def __init__(self, jobs: ReportJobs, timeout: timedelta, logger: Logger) -> None:
+        """Prepare the reports; nothing is sent yet.
 
-def _add_reports(window: Window, jobs: ReportJobs, logger: Logger, reports: WindowReports) -> None:
-    for _ in range(2):
+        Args:
+            jobs: Runs the jobs.
+            timeout: How long one job may take, from its creation to its file.
+            logger: Gets a line for each job that fails.
+        """
+        self._jobs = jobs
+        self._timeout = timeout
+        self._logger = logger
+        self._length = timedelta.max
+
+    def __call__(self, window: Window) -> WindowReports:
+        """Report a window."""
+        reports, start = WindowReports(), window.start
         try:
-            reports.parts.append((window, jobs.run(window)))
-        except JobFailedError as error:
-            failure = error
-            logger.warning("Talkdesk: %s.", error)
-        else:
-            return
-    halves = window.halves()
-    if halves is None:
-        raise VoiceCallsError(
-            f"Talkdesk could not make the {jobs.type.name} report for {window}: {failure}, and so "
-            f"did the job before it. Run the tap again later; if the error persists, contact "
-            f"Talkdesk's support with the ID of the job."
-        )
-    logger.info("Talkdesk: retrying %s in two halves.", window)
-    for half in halves:
-        _add_reports(half, jobs, logger, reports)
+            while start < window.end:
+                part, file = self._report_first(Window(start, window.end).first(self._length))
+                reports.parts.append((part, file))
+                start = part.end
+        except VoiceCallsError as error:
+            reports.error = error
+        return reports
+
+    def _report_first(self, window: Window) -> tuple[Window, ReportFile]:
+        """Report a window, or as much of it from its start as succeeds."""
+        part, attempts, failures, spent = window, 0, 0, timedelta()
+        while True:
+            limit = min(self._timeout, _MAX_TIMEOUTS * self._timeout - spent)
+            try:
+                file = self._jobs.run(part, limit)
+            except JobFailedError as error:
+                self._logger.warning("Talkdesk: %s.", error)
+                attempts, failures, spent = attempts + 1, failures + 1, spent + error.duration
+                # The last attempt is the one that is most likely to succeed.
+                is_last = spent >= (_MAX_TIMEOUTS - 1) * self._timeout
+                narrower = part.half() and part.first(DAY) if is_last else part.half()
+                if failures == 1 or (narrower is None and attempts == 1 and not is_last):
+                    continue
+                if (
+                    narrower is None
+                    or isinstance(error, IncompleteFileError)
+                    or spent >= _MAX_TIMEOUTS * self._timeout
+                ):
+                    raise VoiceCallsError(
+                        f"Talkdesk could not make the {self._jobs.type.name} report in "
+                        f"{failures} attempts: {error}. {error.hint}"
+                    ) from None
+                part, attempts = narrower, 0
+                self._logger.info("Talkdesk: trying the shorter window %s.", part)
+            else:
+                if part != window:
+                    self._length = min(self._length, part.end - part.start)
+                return part, file

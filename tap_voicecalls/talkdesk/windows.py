@@ -11,7 +11,7 @@ from tap_voicecalls.timestamps import DateRange, format_utc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DAY = timedelta(days=1)
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,14 @@ class Window(DateRange):
         """Format the window for messages."""
         return f"{format_utc(self.start)} to {format_utc(self.end)}"
 
-    def halves(self) -> tuple[Window, Window] | None:
-        """Return two windows that cover this one, split at a whole day; None for at most a day."""
-        days = -(-(self.end - self.start) // _DAY)
-        if days < 2:  # noqa: PLR2004 - too short to split
-            return None
-        middle = self.start + (days // 2) * _DAY
-        return Window(self.start, middle), Window(middle, self.end)
+    def first(self, length: timedelta) -> Window:
+        """Return the part of at most this length that the window begins with."""
+        return Window(self.start, self.start + min(length, self.end - self.start))
+
+    def half(self) -> Window | None:
+        """Return the first half, in whole days; None for a window of at most a day."""
+        days = -(-(self.end - self.start) // DAY)
+        return self.first(days // 2 * DAY) if days > 1 else None
 
 
 def split(start: datetime, end: datetime, length: timedelta) -> Iterator[Window]:
