@@ -124,7 +124,7 @@ def test_metadata_has_license_and_entry_point(wheel: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert (
-        b"tap-voicecalls = tap_voicecalls.tap:TapVoiceCalls.cli"
+        b"tap-voicecalls = tap_voicecalls.__main__:main"
         in (files[f"{folder}/entry_points.txt"])
     )
 

@@ -57,6 +57,7 @@ class _Position:
         is_back: Whether the next request begins a second earlier, because of a doubtful response.
         stalled: The number of pages since the last one that moved the export forward.
         last_size: The size of the last page.
+        largest: The size of the largest page.
         full_size: The size of the largest page that was followed by another; 0 if none was.
     """
 
@@ -69,6 +70,7 @@ class _Position:
     is_back: bool = False
     stalled: int = 0
     last_size: int = 0
+    largest: int = 0
     full_size: int = 0
 
 
@@ -104,11 +106,11 @@ class IncrementalExport:
         self._warned: set[str] = set()
 
     def slices(self, start: datetime, until: Callable[[], datetime]) -> Iterator[Slice]:
-        """Read pages until there is nothing more, or until everything before a time was read.
+        """Read pages until there is nothing more, or until everything before `until()` was read.
 
         Args:
             start: The earliest `updated_at`.
-            until: Returns that time: an account that never goes quiet always has more.
+            until: Returns where to stop: an account that never goes quiet always has more.
 
         Raises:
             VoiceCallsError: The export can't be read completely.
@@ -160,6 +162,7 @@ class IncrementalExport:
         if has_new and cursor < (limit - SETTLED).timestamp():
             position.full_size = max(position.full_size, position.last_size)
         position.last_size = len(page.records)
+        position.largest = max(position.largest, len(page.records))
         leads_on = self._leads_on(page, position)
         if leads_on and page.next_page and (page.is_consistent or page.is_consistent_without_rows):
             next_url = page.next_page
@@ -195,14 +198,14 @@ class IncrementalExport:
         """
         if page.oldest is not None and page.oldest < format_epoch(position.second):
             raise self._pagination_loop(position.second)
-        if position.full_size:
-            if len(page.records) < position.full_size:
-                return None
-        elif not self._has_records_after(position):
+        if len(page.records) < position.largest:
             return None
-        elif position.rechecked != position.url:
-            # Those records may be new: then a page that is not full has them, requested again.
-            return self._recheck(position)
+        if not position.full_size:  # whether the page is full is not known
+            if not self._has_records_after(position):
+                return None
+            if position.rechecked != position.url:
+                # Those records may be new: then the page has them, requested again.
+                return self._recheck(position)
         raise self._full_second(position.second)
 
     def _after_empty_page(self, page: ExportPage, position: _Position) -> _Position | None:

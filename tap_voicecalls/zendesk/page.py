@@ -40,7 +40,7 @@ class ExportPage:
         count: The number of rows that Zendesk states, of any type.
         end_time: The newest time that Zendesk states, in seconds since 1970; None without one.
         next_page: The URL of the next page, not verified; None without one.
-        has_odd_end_time: Whether `end_time` is something else than a time.
+        has_odd_end_time: Whether `end_time` is set to something else than a timestamp.
     """
 
     records: list[Record]
