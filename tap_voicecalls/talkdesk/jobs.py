@@ -45,7 +45,7 @@ MAX_MISSING = 60.0
 #: How many presigned URLs of a file are tried, and how often a file that is not complete.
 DOWNLOAD_ATTEMPTS = 4
 COMPLETE_ATTEMPTS = 2
-#: For how many (real) seconds the cancelation of a job is waited for.
+#: For how many (real) seconds the cancellation of a job is waited for.
 CANCEL_TIMEOUT = 2.0
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
@@ -159,7 +159,7 @@ class _Job:
 
 
 @dataclass(frozen=True)
-class _Refusal:
+class _Rejection:
     """A 429 on creating a job: the account's quota of jobs is used up."""
 
     retry_after: float | None
@@ -288,7 +288,7 @@ class ReportJobs:
                 },
                 json=body,
             )
-            if not isinstance(created, _Refusal):
+            if not isinstance(created, _Rejection):
                 break
             if wait := self._slots.refused(created.retry_after):
                 self._logger.warning(
@@ -309,9 +309,9 @@ class ReportJobs:
             )
         return job_id
 
-    def _parse_created(self, response: requests.Response) -> dict[str, Any] | _Refusal:
+    def _parse_created(self, response: requests.Response) -> dict[str, Any] | _Rejection:
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            return _Refusal(retry_after(response, self._client.clock.now()))
+            return _Rejection(retry_after(response, self._client.clock.now()))
         return read_json_object(response)
 
     def _job_url(self, job_id: str) -> str:

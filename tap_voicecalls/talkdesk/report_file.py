@@ -9,8 +9,11 @@ from typing import IO, TYPE_CHECKING
 from weakref import finalize
 
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http.body import CHUNK_SIZE
-from tap_voicecalls.talkdesk.report_parser import IncompleteReportError, ReportParser
+from tap_voicecalls.talkdesk.report_parser import (
+    BUFFER_SIZE,
+    IncompleteReportError,
+    ReportParser,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,7 +79,7 @@ def read_status_or_report(response: requests.Response) -> ReportFile | str:
         VoiceCallsError: The report can't be stored.
     """
     parser, file = ReportParser(), ReportFile()
-    for chunk in response.iter_content(CHUNK_SIZE):
+    for chunk in response.iter_content(BUFFER_SIZE):
         file.add(parser.feed(chunk))
     file.add(parser.finish())
     document = parser.document()

@@ -18,8 +18,8 @@ from tap_voicecalls.http.clean_json import JsonCleaner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Bytes that are split into rows at once, and the most that one row may have.
-_BUFFER_SIZE = 2**20
+#: Bytes that are split into rows at once, for each job that runs, and the most of one row.
+BUFFER_SIZE = 128 * 2**10
 MAX_ROW = 16 * 2**20
 _ENTRIES = re.compile(rb'"entries"\s*:\s*\[')
 #: How many arrays of this name are looked at: one may be inside of another field.
@@ -139,7 +139,7 @@ class ReportParser:
             limit = MAX_ROW // 2**20
             raise IncompleteReportError(f"row {self.count + 1:,} has more than {limit} MiB")
         self._is_tail = is_last
-        self._wanted = min(max(_BUFFER_SIZE, 2 * len(self._buffer)), MAX_ROW)
+        self._wanted = min(max(BUFFER_SIZE, 2 * len(self._buffer)), MAX_ROW)
         return rows
 
     def _decode(self, end: int) -> list[msgspec.Raw] | None:

@@ -214,7 +214,7 @@ def _read_optional_word(config: Mapping[str, Any], name: str) -> str | None:
 def _region_of_account(config: Mapping[str, Any], region: str) -> str:
     """Return the region of the account's host name; without one, the region that is set.
 
-    The SDK fills in the default, so that an explicit `us` can't be told from it.
+    The SDK fills in the default, so that an explicit `us` can't be distinguished from it.
 
     Raises:
         ConfigError: The region that is set is another one.
