@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tap_voicecalls.errors import SyncFailedError, VoiceCallsError, internal_error
+from tap_voicecalls.errors import SyncFailedError, failure_message
 from tap_voicecalls.registry import VENDORS
 from tap_voicecalls.sync.stream import VendorStream
 
@@ -37,10 +37,8 @@ def check_connections(streams: Iterable[Stream]) -> None:
             for stream in own:
                 stream.run.hosts.patient = False  # someone is waiting
                 stream.check_connection()
-        except VoiceCallsError as error:
-            failures[f"{vendor.name} is not ready"] = str(error)
         except Exception as error:  # noqa: BLE001 - the other vendors are tested all the same
-            failures[f"{vendor.name} is not ready"] = internal_error(error)
+            failures[f"{vendor.name} is not ready"] = failure_message(error)
         else:
             if own:
                 names = " and ".join(stream.name for stream in own)

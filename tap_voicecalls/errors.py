@@ -38,11 +38,18 @@ class FatalApiError(VoiceCallsError):
         self.api_message = api_message
 
 
-def internal_error(error: BaseException) -> str:
-    """Return the message for an error that is a defect of the tap.
+def failure_message(error: Exception) -> str:
+    """Return what to report for an exception: its own message, if it was made for people.
 
-    The error's own text may contain anything, so the message states its type and place alone.
+    The text of any other may contain anything, so the message states its type and place alone.
     """
+    if isinstance(error, VoiceCallsError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return (
+            f"the operating system reported: {error.strerror}. Check this machine's disk space, "
+            f"permissions and TMPDIR, and run the tap again."
+        )
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -164,7 +164,7 @@ class TapVoiceCalls(Tap):
             raise SyncFailedError(self.run.failures)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """End the run with a last STATE message and an exit code that tells it was interrupted.
+        """End the run with a last STATE message and an exit code that shows it was interrupted.
 
         The SDK writes the message in the middle of a line, or not at all, and exits with 0.
         """

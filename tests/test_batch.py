@@ -1,6 +1,7 @@
 """`batch_config`: records go to files, and BATCH messages name the files.
 
 * The files hold the same records as RECORD messages would, on disk and on S3.
+* They hold nothing that is deselected or that a stream map removes.
 * No STATE is ahead of the BATCH messages before it, also when the tap is terminated.
 * A target that supports batches loads the files.
 """
@@ -26,7 +27,7 @@ from demo.meltano import Meltano
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
 from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import KEYS, NOW, FakeClock, sync, timestamp
+from tests.harness import KEYS, NOW, FakeClock, make_tap, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -191,6 +192,45 @@ def test_sigterm_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
     assert messages[-1]["type"] == "STATE"
     assert target.records["zendesk_calls"].keys() != rows["zendesk_calls"].keys()
     assert missing(target, covered(messages[-1]["value"], rows)) == []
+
+
+def test_batch_files_hold_what_is_selected_and_mapped(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    catalog = make_tap(clock, config).catalog_dict
+    for stream in catalog["streams"]:
+        stream["schema"]["properties"].pop("talk_time", None)
+        for entry in stream["metadata"]:
+            if entry["breadcrumb"][-1:] in (["notes"], ["quality_issues"], ["extra_fields"]):
+                entry["metadata"]["selected"] = False
+    settings = config | {
+        "stream_maps": {
+            "zendesk_calls": {"phone_number": "sha256(phone_number or '')"},
+            "zendesk_legs": {"__alias__": "legs", "__filter__": "duration > 60"},
+            "talkdesk_calls": {"__else__": None, "call_id": "call_id", "end_at": "end_at"},
+        },
+    }
+    batched = sync(settings, clock=clock, catalog=catalog)
+    unbatched = sync(settings | {"batch_config": None}, clock=clock, catalog=catalog)
+    assert batched.failures == {}
+    for stream in ("zendesk_calls", "legs", "talkdesk_calls"):
+        found = [
+            json.loads(line)
+            for message in batched.messages
+            if message["type"] == "BATCH" and message["stream"] == stream
+            for url in message["manifest"]
+            for line in gzip.decompress(UPath(url).read_bytes()).splitlines()
+        ]
+        assert found
+        assert found == unbatched.records(stream)
+
+
+def test_failing_stream_map_fails_a_batched_stream(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    output = sync(config | {"stream_maps": {"zendesk_calls": {"odd": "1 / 0"}}}, clock=clock)
+    assert list(output.failures) == ["zendesk_calls"]
+    assert output.bookmark("zendesk_calls") is None
 
 
 @pytest.mark.meltano

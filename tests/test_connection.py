@@ -1,6 +1,7 @@
 """`--test` checks each configured vendor and reports the result in one line.
 
 * A vendor whose streams can be read is "ready"; one without settings is skipped.
+* Whatever error one vendor meets, the other is checked.
 * Any other vendor is "not ready", with the setting, permission or scope to fix.
 * The check costs one short report job and one page per stream.
 """
@@ -16,6 +17,8 @@ from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls.errors import SyncFailedError
+from tap_voicecalls.talkdesk.account import TalkdeskAccount
+from tap_voicecalls.zendesk.account import ZendeskAccount
 from tests.harness import NOW, FakeClock, make_tap, timestamp
 
 if TYPE_CHECKING:
@@ -98,6 +101,24 @@ def test_unreadable_vendor_is_reported_with_a_hint(
     assert ready == [ZENDESK_IS_READY if vendor == "Talkdesk" else TALKDESK_IS_READY]
     assert list(failures) == [f"{vendor} is not ready"]
     assert hint in failures[f"{vendor} is not ready"]
+
+
+@pytest.mark.parametrize("vendor", ["Zendesk", "Talkdesk"])
+@pytest.mark.parametrize("error", [KeyError("s3cr3t"), PermissionError(13, "Permission denied")])
+def test_any_error_of_one_vendor_leaves_the_other_checked(
+    check: Check, monkeypatch: pytest.MonkeyPatch, vendor: str, error: Exception
+) -> None:
+    def fail(*_: object) -> Any:
+        raise error
+
+    account = ZendeskAccount if vendor == "Zendesk" else TalkdeskAccount
+    monkeypatch.setattr(account, "__init__", fail)
+    ready, failures = check()
+    assert ready == [ZENDESK_IS_READY if vendor == "Talkdesk" else TALKDESK_IS_READY]
+    assert list(failures) == [f"{vendor} is not ready"]
+    (message,) = failures.values()
+    assert "KeyError in test_connection.py" in message or "Permission denied" in message
+    assert "s3cr3t" not in message
 
 
 def test_missing_scope_is_named(sandbox: Sandbox, check: Check) -> None:

@@ -31,8 +31,8 @@ UNEXPLAINED = {
     # They follow another failure, and are never shown.
     "{}: the run is being stopped.",
     "Talkdesk: the run is being stopped.",
-    # It is added to other messages.
-    "{} The next run resumes from the last state that was saved.",
+    # Threads that still write after the end of the run get it.
+    "The run has ended.",
 }
 #: The errors whose texts are parts of other messages.
 PARTS = {

@@ -123,10 +123,7 @@ def test_metadata_has_license_and_entry_point(wheel: Path) -> None:
     assert metadata.get_all("License-File") == ["LICENSE"]
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert (
-        b"tap-voicecalls = tap_voicecalls.__main__:main"
-        in (files[f"{folder}/entry_points.txt"])
-    )
+    assert b"tap-voicecalls = tap_voicecalls.__main__:main" in (files[f"{folder}/entry_points.txt"])
 
 
 def test_installed_tap_prints_its_version(programs: Path) -> None:

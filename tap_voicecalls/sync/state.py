@@ -45,7 +45,7 @@ def _normalize(bookmark: object, stream: VendorStream[Any] | None) -> object:
     if stream is None:
         return bookmark if isinstance(bookmark, dict) else {}
     if not isinstance(bookmark, dict):
-        stream.invalid_bookmark = _invalid_bookmark(stream.name, bookmark)
+        stream.invalid_input = _invalid_bookmark(stream.name, bookmark)
         return {}
     value = bookmark.get("replication_key_value")
     if value is None or bookmark.get("replication_key") != stream.replication_key:
@@ -55,7 +55,7 @@ def _normalize(bookmark: object, stream: VendorStream[Any] | None) -> object:
     except ValueError:
         normalized = None
     if normalized is None:
-        stream.invalid_bookmark = _invalid_bookmark(stream.name, value)
+        stream.invalid_input = _invalid_bookmark(stream.name, value)
         return bookmark
     # Without the progress markers of a run that was interrupted.
     return {

@@ -12,16 +12,13 @@ from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.exceptions import (
     AbortedSyncFailedException,
     AbortedSyncPausedException,
-    MapExpressionError,
-    StreamMapConfigError,
 )
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import StateMessage
 from singer_sdk.streams import Stream
 
 from tap_voicecalls import schemas
-from tap_voicecalls.errors import VoiceCallsError, internal_error
-from tap_voicecalls.http.error_messages import printable
+from tap_voicecalls.errors import VoiceCallsError, failure_message
 from tap_voicecalls.sync.bulk import BulkRecordWriter, selected_columns
 from tap_voicecalls.sync.conform import RecordConformer
 from tap_voicecalls.sync.progress import Progress
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
+    from singer_sdk.singerlib import Catalog, RecordMessage
 
     from tap_voicecalls.http.server_clock import ServerClock
     from tap_voicecalls.sync.context import RunContext
@@ -84,8 +82,11 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         self._message_writer = tap.message_writer
         self._record_counter: Counter | None = None
         self._watermark = ""
-        #: Why the bookmark of the state can't be used.
-        self.invalid_bookmark = ""
+        # The stream's own keys; a catalog can change what the SDK takes for them.
+        self._own_key = self.primary_keys[0]
+        self._own_replication_key = str(self.replication_key)
+        #: What is wrong with the stream's bookmark or catalog entry, so that it can't be synced.
+        self.invalid_input = ""
         self.slices_read = 0
 
     @cached_property
@@ -124,6 +125,29 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         with closing(self.slices(DateRange(self.run.clock.now() - _TEST_RANGE, None))) as slices:
             next(slices, None)
 
+    # The catalog
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Apply a catalog: its selection, its schema, and FULL_TABLE."""
+        super().apply_catalog(catalog)
+        # No choice: the vendor can be read in no other order.
+        self.replication_key = self._own_replication_key
+        entry = catalog.get_stream(self.name)
+        if entry is None:
+            return
+        if not entry.key_properties:
+            entry.key_properties = self.primary_keys = (self._own_key,)
+        if self._own_key not in self.effective_schema.get("properties", {}):
+            self.invalid_input = (
+                f"The catalog's schema for {self.name} lacks the primary key {self._own_key}. "
+                f"Create the catalog again, with --discover."
+            )
+
+    @property
+    def is_timestamp_replication_key(self) -> bool:
+        """True; the SDK looks in the catalog's schema, which may lack the column."""
+        return True
+
     # Reading
 
     @cached_property
@@ -150,7 +174,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """Makes records of the vendor's rows."""
         return RecordConformer(
             self.schema,
-            self.primary_keys[0],
+            self._own_key,
             lambda message: self.logger.warning("%s: %s", self.name, message),
         )
 
@@ -159,8 +183,8 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
 
         Its errors must not reach the SDK, which would end the run.
         """
-        if self.invalid_bookmark:
-            self.run.report_failure(self.name, self.invalid_bookmark)
+        if self.invalid_input:
+            self.run.report_failure(self.name, self.invalid_input)
             return
         try:
             super().sync(context)
@@ -180,15 +204,8 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
 
     def _report_failure(self, error: Exception) -> None:
         """Record a failure, which the tap reports at the end of the run."""
-        if isinstance(error, VoiceCallsError):
-            message = str(error)
-        elif isinstance(error, MapExpressionError | StreamMapConfigError):
-            details = printable(str(error))[:200]
-            message = f"the stream map failed: {details}. Check stream_maps; the bookmark is safe."
-        else:
-            self.logger.debug("Traceback of the failure of %s:", self.name, exc_info=error)
-            message = internal_error(error)
-        self.run.report_failure(self.name, message)
+        self.logger.debug("Traceback of the failure of %s:", self.name, exc_info=error)
+        self.run.report_failure(self.name, failure_message(error))
 
     def _sync_slices(self, date_range: DateRange) -> Iterator[Record]:
         start, end = date_range.start, date_range.end
@@ -220,6 +237,37 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
             self._advance_bookmark(part.watermark if end is None else min(part.watermark, end))
             progress.update(part.watermark)
         progress.finish()
+
+    # Selection and stream maps, where the SDK applies them to each record
+
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage]:
+        """Yield the RECORD messages of a record; there is no public hook around the stream maps.
+
+        Raises:
+            VoiceCallsError: An expression in the stream maps fails for this record.
+        """
+        try:
+            yield from super()._generate_record_messages(record)
+        except Exception as error:
+            self.logger.debug("Traceback of the stream map:", exc_info=True)
+            raise VoiceCallsError(
+                f"stream_maps can't be applied to a record: {type(error).__name__}. Correct the "
+                f"expressions for {self.name}: they have to accept every value, also null."
+            ) from None
+
+    def post_process(
+        self,
+        row: Record,
+        context: Context | None = None,  # noqa: ARG002
+    ) -> Record | None:
+        """Return a record as its RECORD message has it, also for a BATCH file.
+
+        The SDK writes to these files what the stream maps remove.
+        """
+        if not self.get_batch_config(self.config):
+            return row
+        message = next(self._generate_record_messages(row), None)
+        return None if message is None else dict(message.record)
 
     # The bookmark
 

@@ -206,6 +206,14 @@ class ReportJobs:
         self._stop.set()
         self._slots.close()
 
+    def authenticate(self) -> None:
+        """Fetch a token, unless there is one.
+
+        Raises:
+            VoiceCallsError: The credentials are rejected, or the request still fails after retries.
+        """
+        self._auth.token()
+
     def run(self, window: Window, timeout: timedelta) -> ReportFile:
         """Run one job and return its file.
 

@@ -43,11 +43,13 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
     def slices(self, date_range: DateRange) -> Generator[Slice]:
         """Read windows concurrently; each report of one is a slice."""
         settings = self.account.settings
-        start, end = date_range.start, self.started_at.replace(microsecond=0) - SAFETY_LAG
+        jobs = self.account.report_jobs(self.report)
+        jobs.authenticate()  # the first response shows the vendor's clock
+        server_started_at = self.account.server_clock.correct(self.started_at)
+        start, end = date_range.start, server_started_at.replace(microsecond=0) - SAFETY_LAG
         if date_range.end is not None:
             end = min(end, date_range.end)
         self._windows = max(0, -(-(end - start) // settings.window))
-        jobs = self.account.report_jobs(self.report)
         self._reports = ConcurrentReports(
             WindowReporter(jobs, settings.job_timeout, self.logger),
             jobs=settings.concurrent_jobs,
