@@ -501,7 +501,9 @@ def test_store_that_freezes_in_the_middle_is_one_warning(
     assert "no response within" in warning
 
 
-def test_store_is_used_again_when_it_is_back(clock: FakeClock, account: str) -> None:
+def test_store_is_used_again_when_it_is_back(
+    clock: FakeClock, account: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with start_redis() as server:
         found = read_quota_store({"zendesk_quota_url": server.url})
         assert found is not None
@@ -509,11 +511,14 @@ def test_store_is_used_again_when_it_is_back(clock: FakeClock, account: str) -> 
         port = int(server.url.rpartition(":")[2].removesuffix("/0"))
         server.stop()
         take(slots, 3)
+        clock.advance(seconds=RETRY_AFTER)
+        take(slots, 3)
     with start_redis(port):
         take(slots, 1)
         clock.advance(seconds=RETRY_AFTER)
         take(slots, 1)
         assert is_full(slots)
+    assert len(quota_warnings(caplog)) == 1
 
 
 TABLE = "create table tap_voicecalls_request_slots"

@@ -133,11 +133,11 @@ class SharedSlots:
 def _with_timeout(function: Callable[[], T]) -> T:
     """Return what a function returns, within `TIMEOUT` seconds.
 
-    The timeouts of the drivers apply to single steps, and not to each of those: not to looking up
-    the host, not to a PostgreSQL server that accepts a query and then hangs.
+    The drivers' own timeouts apply to single steps. They don't cover the lookup of the host, and a
+    PostgreSQL server that accepts a query and then hangs.
 
     Raises:
-        TimeoutError: It did not return. Its thread continues, and ends with the process at the latest.
+        TimeoutError: It did not return. Its thread continues, at most until the process ends.
     """
     future: Future[T] = Future()
 
