@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="runs per median; default 3")
     parser.add_argument(
-        "--skip-rate-limit", action="store_true", help="skip the row that waits for 2 minutes"
+        "--skip-rate-limit", action="store_true", help="skip the rows that wait for 2 minutes"
     )
     options = parser.parse_args()
     outcomes = []
@@ -44,6 +44,7 @@ def _outcomes(folder: Path, runs: int, *, with_rate_limit: bool) -> Iterator[Out
     yield startup(runs)
     if with_rate_limit:
         yield zendesk.rate_limit(folder)
+        yield zendesk.shared_quota(folder)
     yield talkdesk.slow_jobs(folder, runs)
 
 

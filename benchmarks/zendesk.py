@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import datetime, timezone
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from benchmarks.goals import Outcome, at_most
 from benchmarks.measure import TAP, check_records, run, run_alternately
 from benchmarks.server import serve
-from sandbox.history import to_epoch
+from demo.database import database
+from sandbox import Sandbox
+from sandbox.history import HistoryGenerator, format_utc, to_epoch
 from sandbox.zendesk import PATH, Zendesk
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ ROWS = 100_000
 REQUESTS_PER_MINUTE = 10
 RATE_LIMIT_PAGES = 30
 RATE_LIMIT_PAGE_SIZE = 100
+QUOTA_PAGES = 14
 #: The maximum CPU time compared with the floor: where rows have exactly the fields of the schema,
 #: and where every row has a field that goes to `extra_fields`.
 CPU_RATIO = 1.5
@@ -97,6 +102,45 @@ def rate_limit(folder: Path) -> Outcome:
         f"{tap.wall:.1f} s",
         f"{tap.wall - floor:+.1f} s",
         met=tap.wall <= floor + 5,
+    )
+
+
+def shared_quota(folder: Path) -> Outcome:
+    """Measure two runs that share the rate limit of one account through PostgreSQL.
+
+    Goal: no 429, and at most 5 s more than any number of runs need for as many requests.
+    """
+    rows = QUOTA_PAGES * (RATE_LIMIT_PAGE_SIZE - 1) + 1
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    start = now - timedelta(minutes=rows + 60)
+    sandbox = Sandbox(
+        calls=0,
+        page_size=RATE_LIMIT_PAGE_SIZE,
+        zendesk_requests_per_minute=REQUESTS_PER_MINUTE,
+    )
+    sandbox.zendesk.delete_call(next(iter(sandbox.zendesk.calls)))
+    generator = HistoryGenerator(seed=1)
+    for number in range(rows + 10):
+        at = start + timedelta(minutes=number)
+        sandbox.zendesk.put_call(generator.zendesk_call(at) | {"updated_at": format_utc(at)})
+    end = start + timedelta(minutes=rows - 1)
+    with sandbox, database() as postgres, ThreadPoolExecutor(2) as threads:
+        served = sandbox.config | {"start_date": format_utc(start), "end_date": format_utc(end)}
+        url = f"postgresql://postgres:@/postgres?host={quote(postgres.socket_dir)}"
+        command = _tap_command(folder, _config(served, zendesk_quota_url=url))
+        taps = list(threads.map(run, [command] * 2))
+        requests = [request for request in sandbox.requests if request.path == f"{PATH}/calls"]
+    for tap in taps:
+        check_records("The tap", tap, rows - 1)
+    refused = sum(request.status == HTTPStatus.TOO_MANY_REQUESTS for request in requests)
+    wall = max(tap.wall for tap in taps)
+    floor = 60 * ((2 * QUOTA_PAGES - 1) // REQUESTS_PER_MINUTE)
+    return Outcome(
+        f"time, two processes on one quota, {QUOTA_PAGES} pages each",
+        f"no 429, at most 5 s above the limit's {floor} s",
+        f"{refused} x 429, {wall:.1f} s",
+        f"{wall - floor:+.1f} s",
+        met=refused == 0 and wall <= floor + 5,
     )
 
 

@@ -264,6 +264,7 @@ def test_every_secret_is_marked_as_secret() -> None:
         "zendesk_client_secret",
         "zendesk_access_token",
         "zendesk_api_token",
+        "zendesk_quota_url",
         "talkdesk_client_secret",
         "talkdesk_private_key",
     }

@@ -10,7 +10,7 @@ from tap_voicecalls.http.client import ApiClient, ApiProfile
 from tap_voicecalls.http.server_clock import ServerClock
 from tap_voicecalls.zendesk.auth import make_auth
 from tap_voicecalls.zendesk.export import IncrementalExport
-from tap_voicecalls.zendesk.request_budget import RequestBudget
+from tap_voicecalls.zendesk.request_budget import make_budget
 
 if TYPE_CHECKING:
     from tap_voicecalls.sync.conform import RecordConformer
@@ -24,7 +24,7 @@ class ZendeskAccount:
     def __init__(self, settings: ZendeskSettings, run: RunContext) -> None:
         """Make the clients; nothing is sent yet."""
         self.settings = settings
-        self.budget = RequestBudget(settings.requests_per_minute, run.clock)
+        self.budget = make_budget(settings, run.clock, run.logger)
         profile = partial(
             ApiProfile,
             "Zendesk",

@@ -11,9 +11,12 @@ from singer_sdk import typing as th
 
 from tap_voicecalls.config import read_account_name, read_url, read_word, require
 from tap_voicecalls.errors import ConfigError
+from tap_voicecalls.zendesk.shared_slots import read_quota_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tap_voicecalls.zendesk.shared_slots import QuotaStore
 
 _OAUTH = "zendesk_client_id", "zendesk_client_secret"
 _API_TOKEN = "zendesk_email", "zendesk_api_token"
@@ -89,6 +92,15 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         description="Requests that Zendesk allows in any 60 seconds, for calls and legs together.",
     ),
     th.Property(
+        "zendesk_quota_url",
+        th.StringType,
+        secret=True,
+        title="Zendesk quota URL",
+        description="`postgresql://` or `redis://` URL of a database through which any number of "
+        "runs, on any machines, share the requests per minute. By default each run counts its own. "
+        "Needs the extra `postgres` or `redis`.",
+    ),
+    th.Property(
         "zendesk_lookback_seconds",
         th.IntegerType(minimum=0),
         default=300,
@@ -130,6 +142,7 @@ class ZendeskSettings:
     url: str
     credentials: ClientCredentials | AccessToken | ApiToken
     requests_per_minute: int
+    quota_store: QuotaStore | None
     lookback: timedelta
 
     @property
@@ -165,6 +178,7 @@ def read_settings(config: Mapping[str, Any]) -> ZendeskSettings:
         url=url,
         credentials=_read_credentials(config),
         requests_per_minute=config["zendesk_requests_per_minute"],
+        quota_store=read_quota_store(config),
         lookback=timedelta(seconds=config["zendesk_lookback_seconds"]),
     )
 
