@@ -61,9 +61,12 @@ class JsonCleaner:
         """Return valid UTF-8, and the incomplete character that follows it."""
         content, cut = self._pending + chunk, b""
         if not content.isascii():
-            text, used = codecs.utf_8_decode(content, "replace", final)
-            cut = content[used:]
-            content = text.encode()
+            try:
+                _, used = codecs.utf_8_decode(content, "strict", final)
+                content, cut = content[:used], content[used:]
+            except UnicodeDecodeError:
+                text, used = codecs.utf_8_decode(content, "replace", final)
+                content, cut = text.encode(), content[used:]
         if self._is_start and content:
             self._is_start = False
             content = content.removeprefix(codecs.BOM_UTF8)

@@ -78,8 +78,9 @@ def make_budget(settings: ZendeskSettings, clock: Clock, logger: Logger) -> Requ
 
     A request takes a slot of this run too: without the shared ones, those still limit the run.
     """
-    host, port = origin(settings.url)[1:]
-    quota = Quota(f"{host}:{port}", settings.requests_per_minute, PERIOD)
+    own = origin(settings.url)
+    assert own is not None  # noqa: S101 - the settings have been validated
+    quota = Quota(f"{own[1]}:{own[2]}", settings.requests_per_minute, PERIOD)
     slots: tuple[RequestSlots, ...] = (MemorySlots(quota, clock),)
     if settings.quota_store is not None:
         slots = (SharedSlots(settings.quota_store, quota, clock, logger), *slots)
