@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from sandbox.faults import Effect, Respond
+from sandbox.faults import Effect, Hang, Respond
 from sandbox.talkdesk import FILES, JOBS
 from tap_voicecalls.clock import Clock
 from tests.harness import NOW, FakeClock, bookmarks, sync, timestamp
@@ -44,17 +44,17 @@ def days_ago(days: float) -> str:
 
 
 @dataclass(frozen=True)
-class OnlyWindow:
-    """An effect on the job of one window, by its start."""
+class FirstWindow:
+    """An effect on the jobs of the window that starts then, and maybe one on all others."""
 
     start: str
     effect: Effect
+    others: Effect | None = None
 
     async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.json()
-        if body["timespan"]["from"] != self.start:
-            return await handler()
-        return await self.effect.respond(request, handler)
+        effect = self.effect if body["timespan"]["from"] == self.start else self.others
+        return await (handler() if effect is None else effect.respond(request, handler))
 
 
 # Windows
@@ -464,7 +464,7 @@ def test_quota_that_stays_full_fails_after_half_an_hour(
 def test_failure_cancels_the_other_jobs(talkdesk: TalkdeskAccount) -> None:
     first = days_ago(500)
     talkdesk.add_faults(
-        Fault(JOBS, OnlyWindow(first, Respond(400))),
+        Fault(JOBS, FirstWindow(first, Respond(400))),
         Fault.job(JOBS, status="stuck", times=None),
     )
     talkdesk.sync(days=500)
@@ -476,8 +476,7 @@ def test_failure_does_not_wait_for_a_request_that_hangs(
 ) -> None:
     """The program ends, too: its threads do not keep it."""
     talkdesk.add_faults(
-        Fault(JOBS, OnlyWindow(days_ago(500), Respond(400)), times=None),
-        Fault.hang(JOBS, times=None),
+        Fault(JOBS, FirstWindow(days_ago(500), Respond(400), others=Hang()), times=None)
     )
     config = tmp_path / "config.json"
     config.write_text(json.dumps(talkdesk.config(days=500, end_date=timestamp(NOW))))
