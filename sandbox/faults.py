@@ -110,12 +110,19 @@ class Truncate:
 
 @dataclass(frozen=True)
 class Hang:
-    """Do not respond for some (real) seconds; by default until the sandbox stops."""
+    """Do not respond for some (real) seconds; by default until the sandbox stops.
+
+    Attributes:
+        seconds: How long.
+        meanwhile: Called once the request has arrived.
+    """
 
     seconds: float = inf
+    meanwhile: Callable[[], object] = bool
 
     async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
         """Return 504 at the end."""
+        self.meanwhile()
         await asyncio.sleep(self.seconds)
         return web.Response(status=504)
 
@@ -298,9 +305,16 @@ class Fault:
         return cls(path, Truncate(), **scope)
 
     @classmethod
-    def hang(cls, path: str, *, seconds: float = inf, **scope: Unpack[Scope]) -> Self:
+    def hang(
+        cls,
+        path: str,
+        *,
+        seconds: float = inf,
+        meanwhile: Callable[[], object] = bool,
+        **scope: Unpack[Scope],
+    ) -> Self:
         """Do not respond for some (real) seconds; by default until the sandbox stops."""
-        return cls(path, Hang(seconds), **scope)
+        return cls(path, Hang(seconds, meanwhile), **scope)
 
     @classmethod
     def edit(

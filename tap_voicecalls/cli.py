@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
 from tap_voicecalls.http.error_messages import printable
+from tap_voicecalls.json_files import JsonFile
 from tap_voicecalls.sync.writer import OutputClosedError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -25,13 +20,19 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class VoiceCallsCommand(SingerCommand):
     """The tap's command. Whatever ends it early is reported on stderr."""
 
-    def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's type
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make the command, which names the file that is not JSON."""
+        super().__init__(*args, **kwargs)
+        for option in self.params:
+            if option.name in {"state", "catalog"}:
+                option.type = JsonFile()
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's type
         """Run the command and exit, with code 1 after a failure."""
         messages: tuple[str, ...] = ()
         code = 1
         try:
-            check_json_files(sys.argv[1:] if args is None else args)
-            return super().main(args, *more, **kwargs)
+            return super().main(*args, **kwargs)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
         except (ConfigError, SyncFailedError) as error:
@@ -72,32 +73,3 @@ def check_log_level() -> None:
                 level[:40],
                 ", ".join(_LOG_LEVELS),
             )
-
-
-def check_json_files(args: Sequence[str]) -> None:
-    """Check that the files on the command line are JSON objects.
-
-    The SDK's errors don't say which of the files is meant.
-
-    Raises:
-        VoiceCallsError: One is not.
-    """
-    pairs = [arg.partition("=")[::2] if "=" in arg else (arg, "") for arg in args]
-    for index, (option, value) in enumerate(pairs):
-        path = value or next(iter(args[index + 1 :]), "")
-        if option in {"--config", "--state", "--catalog"} and path not in {"", "ENV"}:
-            _check_json_file(option, Path(path))
-
-
-def _check_json_file(option: str, path: Path) -> None:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise VoiceCallsError(
-            f"{option}: {str(path)!r} could not be read: {error.strerror}."
-        ) from None
-    except (ValueError, RecursionError) as error:
-        place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise VoiceCallsError(f"{option}: {str(path)!r} is not a JSON file{place}.") from None
-    if not isinstance(content, dict):
-        raise VoiceCallsError(f"{option}: {str(path)!r} must contain a JSON object.")

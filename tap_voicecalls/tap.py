@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Tap
 from singer_sdk import typing as th
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib import Catalog
 
 from tap_voicecalls import config
 from tap_voicecalls.cli import VoiceCallsCommand, exit_now
@@ -16,12 +18,14 @@ from tap_voicecalls.clock import Clock
 from tap_voicecalls.connection_test import check_connections
 from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
 from tap_voicecalls.http.error_messages import printable
-from tap_voicecalls.registry import SETTINGS, VENDORS
+from tap_voicecalls.json_files import read_json_object
+from tap_voicecalls.registry import SETTINGS, STREAMS, VENDORS
+from tap_voicecalls.sync.catalog import read_catalog
 from tap_voicecalls.sync.concurrent_sync import sync_concurrently
 from tap_voicecalls.sync.context import RunContext
-from tap_voicecalls.sync.state import read_bookmarks
+from tap_voicecalls.sync.state import ConcurrentStateWriter, read_bookmarks
 from tap_voicecalls.sync.stream import VendorStream
-from tap_voicecalls.sync.writer import MessageWriter
+from tap_voicecalls.sync.writer import MessageWriter, OutputClosedError
 from tap_voicecalls.timestamps import format_utc
 from tap_voicecalls.validation import config_errors, environment_errors, unknown_settings
 
@@ -53,13 +57,18 @@ class TapVoiceCalls(Tap):
             ConfigError: The settings are incomplete or not valid, unless validation is off.
         """
         self._accounts: dict[str, Any] = {}
+        self._is_syncing = False
         self._is_terminating = False
+        if isinstance(catalog := kwargs.get("catalog"), dict) and not isinstance(catalog, Catalog):
+            kwargs["catalog"] = read_catalog(catalog)
         try:
             super().__init__(*args, **kwargs)
         except ValueError:
             if messages := environment_errors(self.config_jsonschema):
                 raise ConfigError(*messages) from None
             raise
+        # There is no hook to replace it.
+        self._state_writer = ConcurrentStateWriter(self.message_writer)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Add the checks that a JSON schema can't express to the SDK's.
@@ -115,13 +124,13 @@ class TapVoiceCalls(Tap):
         return self._accounts[vendor.name]
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Load a state.
+        """Load a state. The SDK's own method fails on a bookmark that is not an object.
 
         Raises:
             VoiceCallsError: It is not a state.
         """
-        bookmarks = read_bookmarks(state, self._vendor_streams(), self.logger)
-        super().load_state({"bookmarks": bookmarks})
+        if bookmarks := read_bookmarks(state, self._vendor_streams(), STREAMS, self.logger):
+            self.state["bookmarks"] = bookmarks
 
     def _vendor_streams(self) -> dict[str, VendorStream[Any]]:
         streams = self.streams.items()
@@ -147,7 +156,12 @@ class TapVoiceCalls(Tap):
             )
         if self.state:
             self.state_writer.write_state(self.state)
-        sync_concurrently([group for group in selected if group])
+        self._is_syncing = True
+        try:
+            sync_concurrently([group for group in selected if group])
+        except OutputClosedError:
+            self._log_failures()
+            raise
         self._raise_failures()
 
     def run_connection_test(self) -> bool:  # type: ignore[misc] # final: replaced
@@ -177,6 +191,10 @@ class TapVoiceCalls(Tap):
         if self.run.failures:
             raise SyncFailedError(self.run.failures)
 
+    def _log_failures(self) -> None:
+        for message in SyncFailedError(self.run.failures).messages:
+            self.logger.error(message)
+
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """End the run with a last STATE message and an exit code that shows it was interrupted.
 
@@ -187,15 +205,36 @@ class TapVoiceCalls(Tap):
         self._is_terminating = True
 
         def end() -> NoReturn:
-            for message in SyncFailedError(self.run.failures).messages:
-                self.logger.error(message)
+            if self._is_syncing:
+                self._log_failures()
             name = signal.Signals(signum).name
             self.logger.error("Interrupted by %s: the next run resumes from the last state.", name)
             sys.exit(128 + signum)
 
-        if isinstance(self.message_writer, MessageWriter):
+        # Before a sync, the state may not have been loaded yet: an empty one would replace it.
+        if self._is_syncing and isinstance(self.message_writer, MessageWriter):
             self.message_writer.end_with(lambda: self.state_writer.write_state(self.state), end)
         end()
+
+    @classmethod
+    def cb_config(
+        cls,
+        ctx: click.Context,  # noqa: ARG003
+        param: click.Option,
+        value: tuple[str, ...],
+    ) -> _ConfigInput:
+        """Return the settings in the files of `--config`, of which the later ones take precedence.
+
+        The SDK's own method does not say which file is not JSON, and has no hook for it.
+
+        Raises:
+            VoiceCallsError: A file is not a JSON object.
+        """
+        settings: dict[str, Any] = {}
+        for path in value:
+            if path != "ENV":
+                settings.update(read_json_object(param.opts[0], path))
+        return _ConfigInput(config=settings, parse_env="ENV" in value)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -8,15 +8,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,12 +28,15 @@ from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tests.harness import KEYS, bookmarks
+from tests.vendors import CALLS, JOB_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 TAP = (sys.executable, "-m", "tap_voicecalls")
+#: Seconds that a tap may take to end after a signal: five, and as many for a busy machine.
+WAIT = 10
 
 
 @pytest.fixture
@@ -61,6 +68,46 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         check=False,
         env=os.environ | environment,
     )
+
+
+class Tap(subprocess.Popen[str]):
+    """A tap that is running, with all its output."""
+
+    stdout: IO[str]
+    stderr: IO[str]
+
+
+@contextlib.contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[Tap]:
+    """Start the tap; kill it at the end if it is still running."""
+    with Tap(
+        [*TAP, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    ) as tap:
+        try:
+            yield tap
+        finally:
+            tap.kill()
+
+
+@contextlib.contextmanager
+def blocked_by_target(config: str) -> Iterator[Tap]:
+    """Start the tap and wait until it has written more than a pipe buffers."""
+    with started("--config", config) as tap:
+        assert "SCHEMA" in tap.stdout.readline()
+        select.select([tap.stdout], [], [])
+        time.sleep(0.5)
+        yield tap
+
+
+def end(tap: Tap, signum: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Send a signal to the tap and wait for its end."""
+    tap.send_signal(signum)
+    stdout, stderr = tap.communicate(timeout=WAIT)
+    return subprocess.CompletedProcess(tap.args, tap.returncode, stdout, stderr)
 
 
 def messages(output: str) -> list[dict[str, Any]]:
@@ -107,28 +154,89 @@ def test_invalid_environment_variable_is_named() -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("content", ["", "{", "not json"])
-def test_invalid_json_in_config_file_is_one_error_message(tmp_path: Path, content: str) -> None:
-    result = run("--config", write(tmp_path, "config.json", content))
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr
-    assert "--config: " in last_line(result)
-    assert "is not a JSON file" in last_line(result)
-
-
-@pytest.mark.parametrize("option", ["--state", "--catalog"])
+@pytest.mark.parametrize("option", ["--config", "--state", "--catalog"])
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [("", "not a JSON file"), ("{\n,", "not a JSON file (line 2)"), ("[]", "a JSON object")],
+    [
+        (None, "could not be read: No such file or directory"),
+        ("folder", "could not be read: Is a directory"),
+        (b"", "is not a JSON file (empty)"),
+        (b" \n", "is not a JSON file (empty)"),
+        (b'{"a": 1,\n "s3cr3t": s3cr3t}', "is not a JSON file (line 2, column 12)"),
+        (b"s3cr3t", "is not a JSON file (line 1, column 1)"),
+        (b"[" * 100_000, "is not a JSON file"),
+        (b"1" * 5000, "is not a JSON file"),
+        (b'"s3cr3t"', "must contain a JSON object"),
+        (b"[]", "must contain a JSON object"),
+        (b"null", "must contain a JSON object"),
+        ("{}".encode("utf-16"), "is not a JSON file (not in UTF-8)"),
+        (b"\xff\xfe\xff", "is not a JSON file (not in UTF-8)"),
+    ],
+    ids=lambda value: repr(value)[:20],
 )
-def test_broken_state_or_catalog_file_is_named(
-    sandbox: Sandbox, tmp_path: Path, option: str, content: str, problem: str
+def test_broken_file_is_named_without_its_content(
+    tmp_path: Path, option: str, content: bytes | str | None, problem: str
+) -> None:
+    path = tmp_path / "broken.json"
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    account = {"start_date": "2026-01-01", "zendesk_subdomain": "x", "zendesk_access_token": "t"}
+    config = write(tmp_path, "config.json", account)
+    result = run("--config", config, option, str(path))
+    assert result.returncode == 1
+    assert f"{option}: '{path}' " in last_line(result)
+    assert problem in last_line(result)
+    assert "Traceback" not in result.stderr
+    assert "s3cr3t" not in result.stderr
+
+
+def test_byte_order_mark_in_a_file_is_ignored(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_bytes(b'\xef\xbb\xbf{"start_date": "2026-01-01"}')
+    result = run("--config", str(config))
+    assert "No vendor is configured" in last_line(result)
+
+
+def test_files_may_be_pipes(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As in `tap-voicecalls --config <(vault read ...)`."""
+    config, state = settings(sandbox), bookmarks(zendesk_legs="2999-01-01T00:00:00Z")
+    files = [write(tmp_path, "config.json", config), write(tmp_path, "state.json", state)]
+    pipes = [f"<(cat {shlex.quote(path)})" for path in files]
+    result = subprocess.run(  # noqa: S603
+        ["/bin/bash", "-c", f"{shlex.join(TAP)} --config {pipes[0]} --state {pipes[1]}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "zendesk_legs: nothing to read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    [
+        {},
+        {"streams": None},
+        {"streams": {"zendesk_calls": {}}},
+        {"streams": ["zendesk_calls"]},
+        {"streams": [{"stream": "zendesk_calls"}]},
+        {"streams": [{"tap_stream_id": "zendesk_calls", "schema": 5}]},
+        {"streams": [{"tap_stream_id": "zendesk_calls", "metadata": [{"breadcrumb": 5}]}]},
+        {"streams": [{"tap_stream_id": "users", "schema": {"properties": {}}}]},
+    ],
+    ids=json.dumps,
+)
+def test_catalog_of_another_shape_is_one_error(
+    sandbox: Sandbox, tmp_path: Path, catalog: dict[str, Any]
 ) -> None:
     config = write(tmp_path, "config.json", settings(sandbox))
-    result = run("--config", config, f"{option}={write(tmp_path, 'broken.json', content)}")
+    result = run("--config", config, "--catalog", write(tmp_path, "catalog.json", catalog))
     assert result.returncode == 1
-    assert f"{option}: " in last_line(result)
-    assert problem in last_line(result)
+    assert "he catalog" in last_line(result)
+    assert "internal error" not in last_line(result)
+    assert "Error:" not in last_line(result)
     assert "Traceback" not in result.stderr
     assert sandbox.requests == []
 
@@ -284,54 +392,83 @@ def test_run_after_sigterm_resumes_from_the_last_state(sandbox: Sandbox, tmp_pat
     assert _written("".join(lines)) | _written(result.stdout) == _written(uninterrupted.stdout)
 
 
-def test_sigterm_interrupts_a_retry_delay(sandbox: Sandbox, tmp_path: Path) -> None:
-    for path in ("/oauth/token", JOBS):
-        sandbox.faults.add(Fault.status(path, 503, headers={"Retry-After": "500"}, times=None))
-        config = write(tmp_path, "config.json", settings(sandbox))
-        with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
-            assert tap.stderr is not None
-            assert any("retrying in" in line for line in tap.stderr)
-            tap.send_signal(signal.SIGTERM)
-            try:
-                assert tap.wait(timeout=10) == 128 + signal.SIGTERM
-            finally:
-                tap.kill()
-        sandbox.faults.clear()
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("path", ["/oauth/token", JOBS, JOB_STATUS, "/oauth/tokens", CALLS])
+def test_signal_ends_a_tap_that_a_vendor_holds_up(
+    sandbox: Sandbox, tmp_path: Path, signum: signal.Signals, path: str
+) -> None:
+    arrived = threading.Event()
+    sandbox.faults.add(Fault.hang(path, meanwhile=arrived.set, times=None))
+    with started("--config", write(tmp_path, "config.json", settings(sandbox))) as tap:
+        assert arrived.wait(timeout=60)
+        ended = end(tap, signum)
+    assert ended.returncode == 128 + signum
+    assert f"Interrupted by {signum.name}: the next run resumes" in last_line(ended)
+    assert "Traceback" not in ended.stderr
 
 
-def test_sigterm_ends_a_tap_blocked_by_its_target(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/oauth/token", JOBS])
+def test_signal_interrupts_a_retry_delay(sandbox: Sandbox, tmp_path: Path, path: str) -> None:
+    sandbox.faults.add(Fault.status(path, 503, headers={"Retry-After": "500"}, times=None))
+    with started("--config", write(tmp_path, "config.json", settings(sandbox))) as tap:
+        assert any("retrying in" in line for line in tap.stderr)
+        assert end(tap, signal.SIGTERM).returncode == 143
+
+
+def test_interrupted_run_reports_the_streams_that_failed(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults.add(Fault.hang(CALLS))
+    config = settings(sandbox, talkdesk_client_secret="wrong")
+    with started("--config", write(tmp_path, "config.json", config)) as tap:
+        assert any("talkdesk_calls failed" in line for line in tap.stderr)
+        ended = end(tap, signal.SIGTERM)
+    assert ended.returncode == 143
+    failure, reason = ended.stderr.splitlines()[-2:]
+    assert "talkdesk_calls: Talkdesk returned 401 Unauthorized" in failure
+    assert "Interrupted by SIGTERM" in reason
+
+
+def test_signal_ends_a_tap_that_its_target_blocks(tmp_path: Path) -> None:
     with Sandbox(calls=300, days=20) as sandbox:
         config = write(tmp_path, "config.json", settings(sandbox))
-        with subprocess.Popen(  # noqa: S603
-            [*TAP, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
-        ) as tap:
-            assert tap.stdout is not None
-            assert b"SCHEMA" in tap.stdout.readline()
-            select.select([tap.stdout], [], [])  # the sync writes more than a pipe buffers
+        with blocked_by_target(config) as tap:
             tap.send_signal(signal.SIGTERM)
-            try:
-                assert tap.wait(timeout=10) == 128 + signal.SIGTERM
-            finally:
-                tap.kill()
+            assert tap.wait(timeout=WAIT) == 143
+            assert "Interrupted by SIGTERM" in tap.stderr.read().splitlines()[-1]
 
 
-def test_sigterm_does_not_wait_for_requests_in_progress(tmp_path: Path) -> None:
-    """A failure before it is reported too."""
-    with Sandbox(calls=30, days=20) as sandbox:
-        sandbox.faults.add(Fault.hang(JOBS), Fault.status(f"{PATH}/*", 403, times=None))
+def test_second_signal_ends_a_blocked_tap_at_once(tmp_path: Path) -> None:
+    with Sandbox(calls=300, days=20) as sandbox:
         config = write(tmp_path, "config.json", settings(sandbox))
-        with subprocess.Popen([*TAP, "--config", config], stderr=subprocess.PIPE, text=True) as tap:  # noqa: S603
-            assert tap.stderr is not None
-            assert any("zendesk_legs failed" in line for line in tap.stderr)
+        with blocked_by_target(config) as tap:
+            tap.send_signal(signal.SIGINT)
+            time.sleep(0.3)  # two signals at the same time count as one
             tap.send_signal(signal.SIGTERM)
-            try:
-                assert tap.wait(timeout=10) == 128 + signal.SIGTERM
-            finally:
-                tap.kill()
-            rest = tap.stderr.read().splitlines()
-    assert "Interrupted by SIGTERM" in rest[-1]
-    assert "zendesk_legs: Zendesk returned 403" in rest[-2]
-    assert "zendesk_calls: Zendesk returned 403" in rest[-3]
+            assert tap.wait(timeout=WAIT) == 143
+
+
+def test_signal_lets_a_slow_target_read_whole_lines(tmp_path: Path) -> None:
+    with Sandbox(calls=300, days=20) as sandbox:
+        config = write(tmp_path, "config.json", settings(sandbox))
+        with blocked_by_target(config) as tap:
+            tap.send_signal(signal.SIGTERM)
+            output = tap.stdout.read()
+            assert tap.wait(timeout=WAIT) == 143
+    assert output.endswith("\n")
+    assert [line["type"] for line in messages(output)][-1] == "STATE"
+
+
+@pytest.mark.parametrize("path", [CALLS, JOBS])
+def test_interrupted_connection_test_prints_no_message(
+    sandbox: Sandbox, tmp_path: Path, path: str
+) -> None:
+    arrived = threading.Event()
+    sandbox.faults.add(Fault.hang(path, meanwhile=arrived.set))
+    config = write(tmp_path, "config.json", settings(sandbox))
+    with started("--config", config, "--test") as tap:
+        assert arrived.wait(timeout=60)
+        ended = end(tap, signal.SIGTERM)
+    assert ended.returncode == 143
+    assert '"STATE"' not in ended.stdout
 
 
 def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -345,6 +482,31 @@ def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path) -> N
     errors = [line for line in result.stderr.splitlines() if "INFO" not in line]
     assert errors == [last_line(result)]
     assert "Traceback" not in result.stderr
+
+
+def test_closed_pipe_reports_the_streams_that_failed(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.faults.add(Fault.status(CALLS, 503, headers={"Retry-After": "3"}))
+    config = settings(sandbox, talkdesk_client_secret="wrong")
+    with started("--config", write(tmp_path, "config.json", config)) as tap:
+        assert any("talkdesk_calls failed" in line for line in tap.stderr)
+        tap.stdout.close()
+        assert tap.wait(timeout=60) == 1
+        failure, reason = tap.stderr.read().splitlines()[-2:]
+    assert "talkdesk_calls: Talkdesk returned 401 Unauthorized" in failure
+    assert "The target closed the pipe" in reason
+
+
+@pytest.mark.parametrize("maps", [{}, {"talkdesk_calls": {"notes": None}}], ids=["plain", "mapped"])
+def test_closed_pipe_ends_the_tap_while_jobs_are_created(
+    sandbox: Sandbox, tmp_path: Path, maps: dict[str, Any]
+) -> None:
+    sandbox.faults.add(Fault.hang(JOBS, after=1, times=None))
+    config = settings(sandbox, talkdesk_window_days=5, stream_maps=maps)
+    with started("--config", write(tmp_path, "config.json", config)) as tap:
+        tap.stdout.readline()
+        tap.stdout.close()
+        assert tap.wait(timeout=30) == 1  # a request takes up to two minutes
+        assert "The target closed the pipe" in tap.stderr.read().splitlines()[-1]
 
 
 def test_full_disk_is_one_error_message_and_exit_code_1(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -132,31 +132,69 @@ def test_bookmark_in_another_rfc_3339_notation_is_read(
     assert start_times[0] == "1794268800"
 
 
-def state(bookmark: object) -> dict[str, Any]:
-    return {"bookmarks": {"zendesk_legs": bookmark}}
+BROKEN_BOOKMARKS = [
+    "banana",
+    5,
+    ["2026-11-10T00:00:00Z"],
+    {"replication_key": "updated_at", "replication_key_value": "2026-02-30T00:00:00Z"},
+    {"replication_key": "updated_at", "replication_key_value": "banana"},
+    {"replication_key": "updated_at", "replication_key_value": 1794268800},
+    {"replication_key": "updated_at", "replication_key_value": 0},
+    {"replication_key": "updated_at", "replication_key_value": True},
+    {"replication_key": "updated_at", "replication_key_value": ""},
+    {"replication_key": "updated_at", "replication_key_value": ["2026-11-10T00:00:00Z"]},
+    {"replication_key": "updated_at", "replication_key_value": {"value": "2026-11-10"}},
+]
+
+
+@pytest.mark.parametrize("bookmark", BROKEN_BOOKMARKS, ids=json.dumps)
+def test_broken_bookmark_fails_only_its_own_stream(
+    config: dict[str, Any], clock: FakeClock, bookmark: object
+) -> None:
+    state = bookmarks(zendesk_calls="2026-11-19T00:00:00Z")
+    state["bookmarks"]["zendesk_legs"] = bookmark
+    output = sync(config, clock=clock, state=state)
+    assert list(output.failures) == ["zendesk_legs"]
+    assert "bookmark of zendesk_legs in the state" in output.failures["zendesk_legs"]
+    assert output.records("zendesk_legs") == []
+    assert output.records("zendesk_calls")
+    assert output.records("talkdesk_calls")
+    again = sync(config, clock=clock, state=output.state, only="zendesk_legs")
+    assert list(again.failures) == ["zendesk_legs"]
 
 
 @pytest.mark.parametrize(
     "bookmark",
     [
-        *(
-            {"replication_key": "updated_at", "replication_key_value": value}
-            for value in ("banana", "2026-02-30T00:00:00Z", 1794268800, ["x"], {"a": 1}, True)
-        ),
-        "2026-11-01T00:00:00Z",
-        ["x"],
+        None,
+        {},
+        {"replication_key": "updated_at"},
+        {"replication_key": "updated_at", "replication_key_value": None},
+        {"replication_key": ["updated_at"], "replication_key_value": 5},
+        {"progress_markers": 5, "partitions": 5},
+        {"partitions": [{"context": {"id": 1}}, {"context": {"id": 2}}]},
     ],
-    ids=str,
+    ids=json.dumps,
 )
-def test_invalid_bookmark_fails_its_stream_alone(
-    config: dict[str, Any], clock: FakeClock, bookmark: object
+def test_state_without_a_bookmark_reads_from_start_date(
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, bookmark: object
 ) -> None:
-    output = sync(config, clock=clock, state=state(bookmark))
-    assert list(output.failures) == ["zendesk_legs"]
-    assert "bookmark of zendesk_legs" in output.failures["zendesk_legs"]
-    assert output.records("zendesk_calls")
-    assert output.records("talkdesk_calls")
-    assert output.records("zendesk_legs") == []
+    output = sync(config, clock=clock, state={"bookmarks": {"zendesk_legs": bookmark}})
+    assert output.failures == {}
+    for stream in KEYS:
+        assert set(output.latest(stream)) == expected_keys(sandbox, stream)
+    assert len(output.records("zendesk_legs")) == len(output.latest("zendesk_legs"))
+
+
+def test_bookmarks_of_other_streams_stay_in_the_state(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    foreign = {"users": {"partitions": [{"context": {"id": 1}}]}, "orders": 5, "x": None}
+    state = bookmarks(zendesk_legs="2026-11-19T00:00:00Z")
+    state["bookmarks"] |= foreign
+    output = sync(config, clock=clock, state=state)
+    assert output.failures == {}
+    assert output.state["bookmarks"].items() >= foreign.items()
 
 
 @pytest.mark.parametrize("state", [[], "state", {"bookmarks": ["x"]}, {"bookmarks": "x"}], ids=str)
@@ -231,30 +269,78 @@ def test_stream_maps_and_flattening_are_applied(
         assert record["minutes"] == pytest.approx(record["duration"] / 60)
 
 
-def test_stream_map_that_fails_fails_its_stream_alone(
-    config: dict[str, Any], clock: FakeClock
+@pytest.mark.parametrize(
+    "expression", ["1 / 0", "int(phone_number + 'x')", "phone_number.nothing()"]
+)
+def test_failing_stream_map_fails_only_its_own_stream(
+    config: dict[str, Any], clock: FakeClock, expression: str
 ) -> None:
-    stream_maps = {"stream_maps": {"zendesk_calls": {"minutes": "duration / nothing"}}}
-    output = sync(config | stream_maps, clock=clock)
+    settings = config | {"stream_maps": {"zendesk_calls": {"odd": expression}}}
+    output = sync(settings, clock=clock)
     assert list(output.failures) == ["zendesk_calls"]
-    assert "stream_maps can't be applied" in output.failures["zendesk_calls"]
+    assert output.failures["zendesk_calls"].startswith("stream_maps can't be applied to a record: ")
+    assert "+" not in output.failures["zendesk_calls"]  # a phone number
     assert output.bookmark("zendesk_calls") is None
     assert output.records("zendesk_legs")
     assert output.records("talkdesk_calls")
 
 
-def test_full_table_reads_from_start_date(config: dict[str, Any], clock: FakeClock) -> None:
-    catalog = make_tap(clock, config).catalog_dict
+def test_full_table_reads_from_start_date_and_ignores_the_bookmark(
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
+) -> None:
+    first = sync(config, clock=clock)
+    catalog = TapVoiceCalls(config=dict(config)).catalog_dict
     for stream in catalog["streams"]:
         stream["replication_method"] = "FULL_TABLE"
+    output = sync(config, clock=clock, state=first.state, catalog=catalog)
+    assert output.failures == {}
+    for stream in KEYS:
+        assert set(output.latest(stream)) == expected_keys(sandbox, stream)
+        assert None not in {first.bookmark(stream), output.bookmark(stream)}
+        assert str(first.bookmark(stream)) <= str(output.bookmark(stream))
+
+
+def test_full_table_in_the_metadata_is_the_same(
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
+) -> None:
+    state = bookmarks(zendesk_calls=timestamp(NOW))
+    catalog = TapVoiceCalls(config=dict(config)).catalog_dict
+    for stream in catalog["streams"]:
+        del stream["replication_method"]
         for entry in stream["metadata"]:
             if not entry["breadcrumb"]:
                 entry["metadata"]["forced-replication-method"] = "FULL_TABLE"
-    first = sync(config, clock=clock)
-    output = sync(config, clock=clock, catalog=catalog, state=first.state)
+    output = sync(config, clock=clock, state=state, catalog=catalog)
     assert output.failures == {}
-    for stream_name in KEYS:
-        assert output.latest(stream_name).keys() == first.latest(stream_name).keys()
+    assert set(output.latest("zendesk_calls")) == expected_keys(sandbox, "zendesk_calls")
+
+
+def test_catalog_without_keys_reads_by_the_streams_own_keys(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    catalog = TapVoiceCalls(config=dict(config)).catalog_dict
+    for stream in catalog["streams"]:
+        for name in ("replication_key", "replication_method", "key_properties"):
+            del stream[name]
+        stream["metadata"] = [{"breadcrumb": [], "metadata": {"selected": True}}]
+    first = sync(config, clock=clock, catalog=catalog)
+    second = sync(config, clock=clock, catalog=catalog, state=first.state)
+    assert first.failures == second.failures == {}
+    for stream in KEYS:
+        assert len(second.records(stream)) < len(first.records(stream)) / 2
+
+
+def test_catalog_without_a_primary_key_fails_only_that_stream(
+    config: dict[str, Any], clock: FakeClock
+) -> None:
+    catalog = TapVoiceCalls(config=dict(config)).catalog_dict
+    entries = {stream["tap_stream_id"]: stream for stream in catalog["streams"]}
+    del entries["zendesk_calls"]["schema"]["properties"]["id"]
+    del entries["zendesk_legs"]["schema"]
+    output = sync(config, clock=clock, catalog=catalog)
+    assert sorted(output.failures) == ["zendesk_calls", "zendesk_legs"]
+    assert "lacks the primary key id" in output.failures["zendesk_legs"]
+    assert output.records("talkdesk_calls")
 
 
 def test_catalog_without_a_selected_stream_is_an_error(
@@ -268,21 +354,31 @@ def test_catalog_without_a_selected_stream_is_an_error(
         sync(config, clock=clock, catalog=catalog)
 
 
-def test_column_missing_in_the_catalog_is_not_written(
-    config: dict[str, Any], clock: FakeClock
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"flattening_enabled": True, "flattening_max_depth": 1},
+        {"stream_maps": {"zendesk_calls": {"minutes": "id / 60"}}},
+    ],
+    ids=["plain", "flattened", "mapped"],
+)
+def test_column_missing_from_the_catalog_is_not_written(
+    config: dict[str, Any], clock: FakeClock, settings: dict[str, Any]
 ) -> None:
-    catalog = make_tap(clock, config).catalog_dict
+    catalog = TapVoiceCalls(config=dict(config)).catalog_dict
     for stream in catalog["streams"]:
-        stream["schema"]["properties"].pop("extra_fields")
-        stream["metadata"] = [
-            entry for entry in stream["metadata"] if "extra_fields" not in entry["breadcrumb"]
-        ]
-    output = sync(config, clock=clock, catalog=catalog)
-    for message in output.messages:
-        if message["type"] == "RECORD":
-            assert "extra_fields" not in message["record"]
-        if message["type"] == "SCHEMA":
-            assert "extra_fields" not in message["schema"]["properties"]
+        properties = stream["schema"]["properties"]
+        for name in ("talk_time", "extra_fields", "phone_number", stream["replication_key"]):
+            properties.pop(name, None)
+    output = sync(config | settings, clock=clock, catalog=catalog)
+    assert output.failures == {}
+    schemas = {line["stream"]: line for line in output.messages if line["type"] == "SCHEMA"}
+    for stream in KEYS:
+        columns = set(schemas[stream]["schema"]["properties"])
+        assert output.records(stream)
+        assert all(set(record) == columns for record in output.records(stream))
+        assert output.bookmark(stream)
 
 
 @pytest.mark.parametrize("user_agent", [None, "acme-warehouse/1.0"])
@@ -293,6 +389,19 @@ def test_user_agent_is_sent_with_every_request(
     default = f"tap-voicecalls/{TapVoiceCalls.plugin_version}"
     sent = {request.headers["User-Agent"] for request in sandbox.requests}
     assert sent == {user_agent or default}
+
+
+def test_error_in_the_sdk_fails_only_its_own_stream(
+    config: dict[str, Any], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise KeyError("s3cr3t")
+
+    monkeypatch.setattr(ZendeskCalls, "get_replication_key_signpost", fail)
+    output = sync(config, clock=clock)
+    assert list(output.failures) == ["zendesk_calls"]
+    assert "KeyError in test_streams.py:" in output.failures["zendesk_calls"]
+    assert output.records("zendesk_legs")
 
 
 def test_internal_error_fails_only_its_own_stream(

@@ -14,7 +14,9 @@ import logging
 import re
 import signal
 import sys
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,7 +28,7 @@ from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
 from tap_voicecalls.sync.conform import Record
 from tap_voicecalls.sync.writer import BUFFER_SIZE, MessageWriter
-from tests.harness import KEYS, NOW, FakeClock, make_tap, timestamp
+from tests.harness import KEYS, NOW, FakeClock, bookmarks, make_tap, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,3 +225,38 @@ def test_sigterm_waits_for_the_line_being_written(
     messages = [json.loads(line) for line in output.getvalue().splitlines()]
     assert messages[-1]["type"] == "STATE"
     assert any(message["type"] == "RECORD" for message in messages)
+
+
+def test_state_is_written_while_another_vendor_changes_it(config: dict[str, Any]) -> None:
+    output = io.BytesIO()
+    tap = make_tap(
+        FakeClock(),
+        config,
+        state=bookmarks(zendesk_calls="a"),
+        message_writer=MessageWriter(output),
+    )
+    other: dict[str, str] = {}
+    tap.state["bookmarks"]["other"] = other
+    is_done = threading.Event()
+
+    def change_state() -> None:
+        while not is_done.is_set():
+            for number in range(20):
+                other[f"marker {number}"] = "x"
+            other.clear()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor() as pool:
+            pool.submit(change_state)
+            try:
+                for number in range(2000):
+                    tap.state["bookmarks"]["zendesk_calls"]["replication_key_value"] = str(number)
+                    tap.write_message(StateMessage(value=tap.state))
+                    tap.state_writer.write_state(tap.state)
+            finally:
+                is_done.set()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(output.getvalue().splitlines()) >= 4000

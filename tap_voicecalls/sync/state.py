@@ -1,25 +1,56 @@
-"""The state that a run starts from, checked."""
+"""The state: the one that a run starts from, checked, and the writer of what becomes of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from singer_sdk.helpers._state import StateWriter
+from singer_sdk.singerlib import StateMessage
+
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.timestamps import normalize_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from logging import Logger
+
+    from singer_sdk.helpers.types import TapState
 
     from tap_voicecalls.sync.stream import VendorStream
 
+_FIELDS = ("replication_key", "replication_key_value")
+
+
+class ConcurrentStateWriter(StateWriter):
+    """Writes the state if it has changed, also while another vendor's thread changes it.
+
+    The SDK's copies it item by item, which raises if an item is added meanwhile.
+    """
+
+    _last = b""
+
+    def write_state(self, state: TapState) -> None:
+        """Write a STATE message if the state has changed since the last one."""
+        encoded = msgspec.json.encode(state)
+        if encoded != self._last:
+            self._last = encoded
+            self._message_writer.write_message(StateMessage(value=state))
+
 
 def read_bookmarks(
-    state: object, streams: Mapping[str, VendorStream[Any]], logger: Logger
+    state: object, streams: Mapping[str, VendorStream[Any]], known: Collection[str], logger: Logger
 ) -> dict[str, Any]:
     """Return the bookmarks of a state, in one form, since the SDK compares them as strings.
 
-    A bookmark that is not valid fails its stream alone; it is returned as it is.
+    A bookmark that is not valid fails its stream alone. It stays in the state: without it, the next
+    run would read everything again.
+
+    Args:
+        state: The state.
+        streams: The streams that can be synced.
+        known: The names of all streams of the tap, also of vendors that are not configured.
+        logger: Gets the warnings.
 
     Raises:
         VoiceCallsError: The state is not one of a tap.
@@ -32,36 +63,36 @@ def read_bookmarks(
         )
     if state and not bookmarks:
         logger.warning("The state has no bookmarks: reading everything since start_date.")
-    elif bookmarks and not bookmarks.keys() & streams.keys():
+    elif bookmarks and not bookmarks.keys() & known:
         logger.warning(
             "The state has no bookmarks of this tap, but of %s: reading everything since "
             "start_date. Check whether it is the right state.",
             ", ".join(sorted(map(str, bookmarks))[:5]),
         )
-    return {name: _normalize(bookmark, streams.get(name)) for name, bookmark in bookmarks.items()}
+    own = {name: stream for name, stream in streams.items() if name in bookmarks}
+    return bookmarks | {name: _normalize(bookmarks[name], stream) for name, stream in own.items()}
 
 
-def _normalize(bookmark: object, stream: VendorStream[Any] | None) -> object:
-    if stream is None:
-        return bookmark if isinstance(bookmark, dict) else {}
+def _normalize(bookmark: object, stream: VendorStream[Any]) -> dict[str, Any]:
+    if bookmark is None:
+        bookmark = {}
     if not isinstance(bookmark, dict):
-        stream.invalid_input = _invalid_bookmark(stream.name, bookmark)
-        return {}
-    value = bookmark.get("replication_key_value")
-    if value is None or bookmark.get("replication_key") != stream.replication_key:
-        return bookmark
-    try:
-        normalized = normalize_utc(value) if isinstance(value, str) else None
-    except ValueError:
-        normalized = None
-    if normalized is None:
-        stream.invalid_input = _invalid_bookmark(stream.name, value)
-        return bookmark
-    # Without the progress markers of a run that was interrupted.
-    return {
-        "replication_key": stream.replication_key,
-        "replication_key_value": f"{normalized[:19]}Z",
-    }
+        bookmark = {"replication_key": stream.replication_key, "replication_key_value": bookmark}
+    # Nothing else: for `partitions`, the SDK would read the stream several times.
+    fields = {name: bookmark[name] for name in _FIELDS if name in bookmark}
+    value = fields.get("replication_key_value")
+    if value is not None and fields.get("replication_key") == stream.replication_key:
+        try:
+            fields["replication_key_value"] = f"{normalize_utc(_string(value))[:19]}Z"
+        except ValueError:
+            stream.invalid_input = _invalid_bookmark(stream.name, value)
+    return fields
+
+
+def _string(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError
 
 
 def _invalid_bookmark(name: str, value: object) -> str:

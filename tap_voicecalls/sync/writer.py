@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
+from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, StateMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,6 +66,9 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     def serialize_message(self, message: Message) -> bytes:
         """Return a message as one line, without the line break."""
+        if isinstance(message, StateMessage):
+            # In one step, because another vendor's thread may change the state at any time.
+            return self._encode({"type": "STATE", "value": message.value})
         fields = message.to_dict()
         if isinstance(moment := fields.get("time_extracted"), datetime):
             fields["time_extracted"] = moment.isoformat()
