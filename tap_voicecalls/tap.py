@@ -15,6 +15,7 @@ from tap_voicecalls.cli import VoiceCallsCommand, exit_now
 from tap_voicecalls.clock import Clock
 from tap_voicecalls.connection_test import check_connections
 from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
+from tap_voicecalls.http.error_messages import printable
 from tap_voicecalls.registry import SETTINGS, VENDORS
 from tap_voicecalls.sync.concurrent_sync import sync_concurrently
 from tap_voicecalls.sync.context import RunContext
@@ -78,6 +79,19 @@ class TapVoiceCalls(Tap):
             # The SDK compares it with bookmarks, and does not parse every form of a timestamp.
             self._config["start_date"] = format_utc(config.read_date_range(self._config).start)
         return messages
+
+    def setup_mapper(self) -> None:
+        """Prepare the stream maps.
+
+        Raises:
+            ConfigError: The SDK does not accept them.
+        """
+        try:
+            super().setup_mapper()
+        except Exception as error:
+            if not self.config.get("stream_maps"):
+                raise
+            raise ConfigError(f"stream_maps: {printable(str(error))}") from None
 
     @cached_property
     def run(self) -> RunContext:

@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
-from difflib import get_close_matches
-from fnmatch import fnmatch
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tap_voicecalls import config
 from tap_voicecalls.errors import ConfigError
-from tap_voicecalls.registry import STREAMS, VENDORS
-from tap_voicecalls.schemas import read_schema
+from tap_voicecalls.registry import VENDORS
+from tap_voicecalls.stream_maps import stream_map_errors, suggestion
 from tap_voicecalls.timestamps import format_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
 
 #: How far the clock of this machine may be behind the one that `start_date` was taken from.
 _MAX_CLOCK_SKEW = timedelta(minutes=10)
-#: How similar two names are of which one is a typo.
-_TYPO = 0.9
 
 
 def config_errors(
@@ -75,7 +71,7 @@ def unknown_settings(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> 
     """Return a warning for each setting that the tap does not have."""
     known = schema["properties"]
     return [
-        f"{name[:60]!r} is not a setting of this tap and has no effect.{_suggestion(name, known)}"
+        f"{name[:60]!r} is not a setting of this tap and has no effect.{suggestion(name, known)}"
         for name in settings
         if name not in known
     ]
@@ -96,7 +92,7 @@ def _semantic_errors(settings: Mapping[str, Any], now: datetime) -> Iterable[str
             check()
         except ConfigError as error:
             yield from error.messages
-    yield from _stream_map_errors(settings)
+    yield from stream_map_errors(settings)
 
 
 def _check_dates(settings: Mapping[str, Any], now: datetime) -> None:
@@ -106,40 +102,3 @@ def _check_dates(settings: Mapping[str, Any], now: datetime) -> None:
             f"start_date {format_utc(start)} is in the future, so nothing would be read: set it "
             f"to the earliest time to read."
         )
-
-
-def _stream_map_errors(settings: Mapping[str, Any]) -> Iterable[str]:
-    """Yield an error for each name in `stream_maps` that does not exist.
-
-    The SDK ignores such names, and what was to be hashed or removed is written in clear.
-    """
-    maps = settings.get("stream_maps")
-    if not isinstance(maps, dict):
-        return
-    for name, stream_map in maps.items():
-        if name.startswith("__"):
-            continue
-        targets = [stream for stream in STREAMS if fnmatch(stream, name)]
-        if not targets:
-            yield f"stream_maps: there is no stream {name[:60]!r}.{_suggestion(name, STREAMS)}"
-        elif isinstance(stream_map, dict):
-            columns = {column for target in targets for column in read_schema(target)["properties"]}
-            for column, expression in stream_map.items():
-                if not column.startswith("__") and _is_mistaken(column, expression, columns):
-                    hint = _suggestion(column, columns)
-                    yield f"stream_maps: {name} has no column {column[:60]!r}.{hint}"
-
-
-def _is_mistaken(column: str, expression: object, columns: Collection[str]) -> bool:
-    """Whether a column of a stream map exists by mistake only.
-
-    An expression may add a column, but not one that is an existing column with a typo.
-    """
-    if column in columns:
-        return False
-    return expression is None or bool(get_close_matches(column, columns, cutoff=_TYPO))
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    matches = get_close_matches(name, list(known), n=1)
-    return f" Did you mean {matches[0]}?" if matches else ""

@@ -67,6 +67,26 @@ STREAM_MAPS = [
     ({"zendesk_calls": {"phone_numbr": None}}, "no column 'phone_numbr'", "phone_number"),
     ({"zendesk_calls": {"phone_numbr": "md5(phone_number)"}}, "no column 'phone_numbr'", ""),
     ({"zendesk_*": {"phone": None}}, "no column 'phone'", ""),
+    ({"zendesk_calls": {"phone_numbr": "__NULL__"}}, "no column 'phone_numbr'", "phone_number"),
+    ({"*call": {"phone_number": None}}, "no stream '*call'", ""),
+    ({"zendesk_calls": {"__filtr__": "duration > 60"}}, "no option '__filtr__'", "__filter__"),
+    ({"__els__": None}, "no option '__els__'", "__else__"),
+    ({"copy": {"__source__": "zendesk_call"}}, "no stream 'zendesk_call'", "zendesk_calls"),
+    ({"copy": {"__source__": "zendesk_calls", "phone": None}}, "no column 'phone'", ""),
+    ({"copy": {"phone_number": None}}, "no stream 'copy'", ""),
+    ({"zendesk_calls": {"phone_number": "md5(phone_numbr)"}}, "no column 'phone_numbr'", ""),
+    ({"zendesk_calls": {"hash": "md5(record['phone'])"}}, "no column 'phone'", ""),
+    ({"zendesk_calls": {"hash": "md5(_.get('phone'))"}}, "no column 'phone'", ""),
+    ({"zendesk_calls": {"hash": "md5(self)"}}, "no column 'self'", ""),
+    ({"zendesk_calls": {"__filter__": "duratio > 60"}}, "no column 'duratio'", "duration"),
+    ({"zendesk_calls": {"phone_number": "md5("}}, "'md5(' is not a valid expression", ""),
+    ({"zendesk_calls": {"phone_number": ""}}, "'' is not a valid expression", ""),
+    ({"zendesk_calls": {"phone_number": {"a": 1}}}, "stream_maps is not valid", ""),
+    ({"zendesk_calls": {"phone_number": 5}}, "stream_maps is not valid", ""),
+    ({"zendesk_calls": {"id": None}}, "stream_maps: Removing key property 'id'", ""),
+    ({"zendesk_calls": "md5(id)"}, "stream_maps is not valid", ""),
+    ({"zendesk_calls": 5}, "stream_maps is not valid", ""),
+    ({"zendesk_calls": {"__key_properties__": ["i"]}}, "stream_maps: ", "'i'"),
 ]
 
 
@@ -80,13 +100,39 @@ def test_unknown_name_in_stream_maps_is_an_error(
     assert suggestion in str(error.value)
 
 
-def test_stream_maps_may_add_columns() -> None:
-    stream_maps = {
-        "zendesk_calls": {"minutes": "duration / 60", "phone_number": None, "__alias__": "calls"},
-        "talkdesk_calls": None,
-        "__else__": None,
-    }
+@pytest.mark.parametrize(
+    "stream_maps",
+    [
+        {
+            "zendesk_calls": {"minutes": "duration / 60", "phone_number": None},
+            "talkdesk_calls": None,
+            "__else__": None,
+        },
+        {"zendesk_calls": {"__alias__": "calls", "__filter__": "duration and int(duration) > 60"}},
+        {"zendesk_calls": {"__filter__": None, "phone_number": "md5(phone_number)"}},
+        {"zendesk_calls": {"__else__": None, "id": "id", "phone_hash": "sha256(phone_number)"}},
+        {"zendesk_calls": {"__key_properties__": ["id", "day"], "day": "created_at[:10]"}},
+        {"copy": {"__source__": "zendesk_calls", "phone_number": "__NULL__"}},
+        {"zendesk_*": {"phone_number": None}},
+        {"*": {"source": "__stream_name__", "who": "config['who']"}},
+        {"zendesk_calls": {"phone_number": "md5(self) if self else None"}},
+        {"zendesk_calls": {"x": "[y for y in record.values() if y]", "z": "_['id']"}},
+        {"zendesk_calls": {"day": "datetime.date.fromisoformat(created_at[:10])"}},
+        {"zendesk_calls": {"raw": "json.dumps(extra_fields)", "all": "record", "n": "randint(3)"}},
+    ],
+    ids=str,
+)
+def test_stream_maps_of_the_sdk_are_accepted(stream_maps: dict[str, Any]) -> None:
     TapVoiceCalls(config=ZENDESK | {"stream_maps": stream_maps})
+
+
+def test_copy_of_a_stream_cannot_be_written_to_batch_files() -> None:
+    settings = {
+        "stream_maps": {"copy": {"__source__": "zendesk_calls"}},
+        "batch_config": {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///data"}},
+    }
+    with pytest.raises(ConfigError, match=r"stream_maps: .* batch_config"):
+        TapVoiceCalls(config=ZENDESK | settings)
 
 
 def test_start_date_in_the_future_is_an_error() -> None:
