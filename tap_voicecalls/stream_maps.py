@@ -26,7 +26,7 @@ _SOURCE = "__source__"
 _OPTIONS = (_ELSE, _FILTER, _SOURCE, "__alias__", "__key_properties__")
 #: Names of the whole record in an expression.
 _RECORD = {"_", "record"}
-#: What an expression can refer to besides columns and functions.
+#: What an expression can refer to in addition to columns and functions.
 _NAMES = {*_RECORD, "config", "fake", "__stream_name__", "__original_stream_name__"}
 #: How similar two names are of which one is a typo.
 _TYPO = 0.9

@@ -142,6 +142,16 @@ def test_malformed_http_response_blames_the_vendor(zendesk: ZendeskAccount, head
     assert "Zendesk returned a malformed HTTP response for POST /oauth/tokens" in failure
 
 
+def test_chunk_of_negative_size_blames_the_vendor(zendesk: ZendeskAccount) -> None:
+    def respond(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n")
+
+    with server(respond) as address:
+        failure = zendesk.sync(zendesk_url=f"http://{address}").failure
+    assert "Zendesk returned a malformed HTTP body for POST /oauth/tokens" in failure
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://x/", "http://[::1", "http://x:port/", f"http://{'a' * 64}/"]
 )

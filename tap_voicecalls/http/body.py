@@ -12,6 +12,8 @@ import msgspec
 from tap_voicecalls.http.clean_json import clean_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
 
 #: Bytes of a body that are read at once; the 10 KB of requests cost more than decoding them.
@@ -93,11 +95,28 @@ def read_body(response: requests.Response, limit: int = MAX_BODY) -> bytes:
 def read_at_most(response: requests.Response, limit: int) -> bytes:
     """Return the first bytes of a body, decompressed; no more than that is read or kept."""
     body = io.BytesIO()
-    for chunk in response.iter_content(min(CHUNK_SIZE, limit)):
+    for chunk in iter_body(response, min(CHUNK_SIZE, limit)):
         body.write(chunk[: limit - body.tell()])
         if body.tell() == limit:
             break
     return body.getvalue()
+
+
+def iter_body(response: requests.Response, size: int) -> Iterator[bytes]:
+    """Yield the body of a response in chunks, decompressed.
+
+    Raises:
+        InvalidResponseError: The body is malformed HTTP.
+    """
+    chunks = response.iter_content(size)
+    while True:
+        try:
+            chunk = next(chunks, None)
+        except ValueError:  # http.client's own, for a chunk of a negative size
+            raise InvalidResponseError("a malformed HTTP body") from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 def read_json_object(response: requests.Response) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import requests
 
-from tap_voicecalls.http.body import read_at_most
+from tap_voicecalls.http.body import InvalidResponseError, read_at_most
 from tap_voicecalls.http.clean_json import clean_json
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def api_error_message(response: requests.Response, secrets: Iterable[str]) -> st
     """
     try:
         body = clean_json(read_at_most(response, _MAX_BODY))
-    except requests.RequestException:
+    except (requests.RequestException, InvalidResponseError):
         return ""
     try:
         message = ", ".join(dict.fromkeys(_texts(msgspec.json.decode(body))))

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 from weakref import finalize
 
 from tap_voicecalls.errors import VoiceCallsError
+from tap_voicecalls.http.body import iter_body
 from tap_voicecalls.talkdesk.report_parser import (
     BUFFER_SIZE,
     IncompleteReportError,
@@ -79,7 +80,7 @@ def read_status_or_report(response: requests.Response) -> ReportFile | str:
         VoiceCallsError: The report can't be stored.
     """
     parser, file = ReportParser(), ReportFile()
-    for chunk in response.iter_content(BUFFER_SIZE):
+    for chunk in iter_body(response, BUFFER_SIZE):
         file.add(parser.feed(chunk))
     file.add(parser.finish())
     document = parser.document()
