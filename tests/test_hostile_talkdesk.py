@@ -23,7 +23,6 @@ from sandbox.hostile import (
     SendBytes,
     SetBody,
     SetField,
-    SetHeader,
     SetStatus,
 )
 from sandbox.talkdesk import JOBS
@@ -70,10 +69,6 @@ def is_open(attack: Attack) -> bool:
     """Whether an attack resembles one of `OPEN`."""
     for distortion in attack.distortions:
         match distortion:
-            case SetHeader("Set-Cookie"):
-                return True
-            case SendBytes(raw) if raw == RAW["negative chunk"]:
-                return True
             case Replay() if attack.path == JOBS:
                 return True
     return False

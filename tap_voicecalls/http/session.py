@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,6 +43,8 @@ def make_session(clock: Clock, user_agent: str) -> requests.Session:
     for name in _URL_LOGGERS:
         logging.getLogger(name).addFilter(_redact_record)
     session = _Session()
+    # Neither API needs cookies, and a malformed one would spoil each later request.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter(clock))
