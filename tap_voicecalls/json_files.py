@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from singer_sdk.plugin_base import _ConfigInput  # what the SDK's `invoke` takes
 
 from tap_voicecalls.errors import VoiceCallsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class JsonFile(click.ParamType):  # type: ignore[type-arg] # generic in new versions only
@@ -33,18 +37,24 @@ class JsonFile(click.ParamType):  # type: ignore[type-arg] # generic in new vers
         return io.StringIO(text)
 
 
-def read_json_object(option: str, path: str) -> dict[str, Any]:
-    """Return the JSON object in a file.
+def read_config(option: str, paths: Iterable[str]) -> _ConfigInput:
+    """Return the settings in config files, of which the later ones take precedence.
 
     Args:
-        option: The option that names the file, for the error message.
-        path: The path.
+        option: The option that names the files, for the error message.
+        paths: The paths; `ENV` stands for the environment.
 
     Raises:
-        VoiceCallsError: The file can't be read, or holds something else.
+        VoiceCallsError: A file can't be read, or holds something else than a JSON object.
     """
-    _, content = _read(option, path)
-    return content
+    settings: dict[str, Any] = {}
+    reads_environment = False
+    for path in paths:
+        if path == "ENV":
+            reads_environment = True
+        else:
+            settings |= _read(option, path)[1]
+    return _ConfigInput(config=settings, parse_env=reads_environment)
 
 
 def _read(option: str, path: str) -> tuple[str, dict[str, Any]]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk import typing as th
-from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib import Catalog
 
 from tap_voicecalls import config
-from tap_voicecalls.cli import VoiceCallsCommand, exit_now
+from tap_voicecalls.cli import VoiceCallsCommand
 from tap_voicecalls.clock import Clock
 from tap_voicecalls.connection_test import check_connections
 from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
 from tap_voicecalls.http.error_messages import printable
-from tap_voicecalls.json_files import read_json_object
+from tap_voicecalls.json_files import read_config
 from tap_voicecalls.registry import SETTINGS, STREAMS, VENDORS
 from tap_voicecalls.sync.catalog import read_catalog
 from tap_voicecalls.sync.concurrent_sync import sync_concurrently
@@ -26,6 +23,7 @@ from tap_voicecalls.sync.context import RunContext
 from tap_voicecalls.sync.state import ConcurrentStateWriter, read_bookmarks
 from tap_voicecalls.sync.stream import VendorStream
 from tap_voicecalls.sync.writer import MessageWriter, OutputClosedError
+from tap_voicecalls.termination import Termination
 from tap_voicecalls.timestamps import format_utc
 from tap_voicecalls.validation import config_errors, environment_errors, unknown_settings
 
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     import click
+    from singer_sdk.plugin_base import _ConfigInput
     from singer_sdk.streams import Stream
 
     from tap_voicecalls.vendor import Vendor
@@ -57,8 +56,7 @@ class TapVoiceCalls(Tap):
             ConfigError: The settings are incomplete or not valid, unless validation is off.
         """
         self._accounts: dict[str, Any] = {}
-        self._is_syncing = False
-        self._is_terminating = False
+        self._termination = Termination(self)
         if isinstance(catalog := kwargs.get("catalog"), dict) and not isinstance(catalog, Catalog):
             kwargs["catalog"] = read_catalog(catalog)
         try:
@@ -144,23 +142,20 @@ class TapVoiceCalls(Tap):
         Raises:
             SyncFailedError: Some of them failed; the others were synced.
         """
-        groups = [
-            [stream for stream in self.streams.values() if isinstance(stream, vendor.streams)]
-            for vendor in VENDORS
-        ]
-        selected = [[stream for stream in group if stream.selected] for group in groups]
-        if not any(selected):
+        selected = [stream for stream in self.streams.values() if stream.selected]
+        if not selected:
             raise VoiceCallsError(
                 "No stream is selected, so nothing would be read. Check the catalog, or the "
                 "`select` setting in meltano.yml."
             )
         if self.state:
             self.state_writer.write_state(self.state)
-        self._is_syncing = True
+        self._termination.begin_sync(self.run.failures)
+        groups = [[it for it in selected if isinstance(it, each.streams)] for each in VENDORS]
         try:
-            sync_concurrently([group for group in selected if group])
+            sync_concurrently([group for group in groups if group])
         except OutputClosedError:
-            self._log_failures()
+            self._termination.log_failures()
             raise
         self._raise_failures()
 
@@ -191,30 +186,12 @@ class TapVoiceCalls(Tap):
         if self.run.failures:
             raise SyncFailedError(self.run.failures)
 
-    def _log_failures(self) -> None:
-        for message in SyncFailedError(self.run.failures).messages:
-            self.logger.error(message)
-
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """End the run with a last STATE message and an exit code that shows it was interrupted.
+        """End the run after a signal.
 
-        The SDK writes the message in the middle of a line, or not at all, and exits with 0.
+        The SDK writes the last STATE in the middle of a line, or not at all, and exits with 0.
         """
-        if self._is_terminating:
-            exit_now(128 + signum)
-        self._is_terminating = True
-
-        def end() -> NoReturn:
-            if self._is_syncing:
-                self._log_failures()
-            name = signal.Signals(signum).name
-            self.logger.error("Interrupted by %s: the next run resumes from the last state.", name)
-            sys.exit(128 + signum)
-
-        # Before a sync, the state may not have been loaded yet: an empty one would replace it.
-        if self._is_syncing and isinstance(self.message_writer, MessageWriter):
-            self.message_writer.end_with(lambda: self.state_writer.write_state(self.state), end)
-        end()
+        self._termination.handle(signum)
 
     @classmethod
     def cb_config(
@@ -223,18 +200,12 @@ class TapVoiceCalls(Tap):
         param: click.Option,
         value: tuple[str, ...],
     ) -> _ConfigInput:
-        """Return the settings in the files of `--config`, of which the later ones take precedence.
-
-        The SDK's own method does not say which file is not JSON, and has no hook for it.
+        """Return the settings in the files of `--config`; the SDK does not name a broken one.
 
         Raises:
             VoiceCallsError: A file is not a JSON object.
         """
-        settings: dict[str, Any] = {}
-        for path in value:
-            if path != "ENV":
-                settings.update(read_json_object(param.opts[0], path))
-        return _ConfigInput(config=settings, parse_env="ENV" in value)
+        return read_config(param.opts[0], value)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
