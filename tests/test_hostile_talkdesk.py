@@ -72,8 +72,6 @@ def is_open(attack: Attack) -> bool:
         match distortion:
             case SetHeader("Set-Cookie"):
                 return True
-            case SendBytes(raw) if raw == RAW["negative chunk"]:
-                return True
             case Replay() if attack.path == JOBS:
                 return True
     return False
