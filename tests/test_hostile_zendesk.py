@@ -52,7 +52,9 @@ FOUND: dict[str, list[Attack]] = {
     "a path of 70,000 characters": [
         Attack(CALLS, (SetField(("next_page",), json.dumps(URLS["long"]).encode()),), times=None),
     ],
-    "NUL in the name of a field": [Attack(CALLS, (RenameField(("calls", 1, "line"), "a\x00b"),))],
+    "NUL in the name of a field": [
+        Attack(CALLS, (RenameField(("calls", 1, "line"), "a\x00b"),), times=None)
+    ],
     "a page that is cut to its first row, twice": [
         Attack(LEGS, (ArrangeRows(("legs",), "first"),), times=2, after=2),
     ],
@@ -66,7 +68,9 @@ FOUND: dict[str, list[Attack]] = {
         Attack(CALLS, (SetBody(BODIES["deep list"]), SetStatus("501 Not Implemented"))),
     ],
     "many levels in a page": [Attack(CALLS, (SetBody(BODIES["deep object"]),), times=None)],
-    "half an emoji": [Attack(CALLS, (SetField(("calls", 1, "line"), VALUES["high surrogate"]),))],
+    "half an emoji": [
+        Attack(CALLS, (SetField(("calls", 1, "line"), VALUES["high surrogate"]),), times=None)
+    ],
     "headers that trickle in": [Attack("/oauth/tokens", (Deliver("trickle"),), times=None)],
     "a wait of a nanosecond": [
         Attack(CALLS, (SetStatus("503 Busy"), SetHeader("Retry-After", "1e-9")), times=None),
