@@ -66,7 +66,7 @@ sandbox: $(VENV)/installed ## serve both fake vendors and PostgreSQL until inter
 	@$(PYTHON) -m demo.serve --page-size 1000 --database .sandbox/database
 
 clean: ## remove everything that the other targets created
-	rm -rf $(VENV) .meltano .sandbox .targets .dlt .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .meltano .sandbox .targets .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/uv: | scripts/make-venv
 	scripts/make-venv $(VENV)

@@ -37,7 +37,7 @@ CPU_RATIO = 1.3
 HOURLY_RATIO = 7
 
 DLT = "dlt[postgres]==1.31.0"
-DLT_FOLDER = PROJECT / ".dlt"
+DLT_FOLDER = PROJECT / ".targets" / "dlt"
 _SCHEMAS = ("tap_voicecalls", "dlt_voicecalls")
 
 
@@ -151,7 +151,9 @@ def _run_meltano(meltano: Meltano) -> None:
         PYTHONUNBUFFERED="",
     )
     if run.returncode:
-        raise RuntimeError(f"meltano failed:\n{(run.stdout + run.stderr)[-2000:]}")
+        log = (run.stdout + run.stderr).splitlines()
+        problems = [line for line in log if "[warning" in line or "[error" in line]
+        raise RuntimeError("\n".join(["meltano failed:", *problems]))
 
 
 def _run_dlt(python: Path, folder: Path, postgres: Database, config: dict[str, Any]) -> None:
