@@ -24,7 +24,7 @@ test: $(INSTALLED) ## run all tests
 	@$(PYTHON) -m tests.targets
 	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel
 
-bench: $(VENV)/installed ## measure speed and memory against the goals
+bench: $(INSTALLED) ## measure speed and memory against the goals
 	$(PYTHON) -m benchmarks
 
 lint: $(VENV)/installed ## run the linters

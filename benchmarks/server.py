@@ -16,6 +16,8 @@ from sandbox.history import HistoryGenerator, format_utc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sandbox.history import Row
+
 #: The length of the history: less than the month that a Talkdesk report job can cover, and easy to
 #: split into windows.
 DAYS = 24
@@ -49,9 +51,10 @@ def serve(**options: float) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Serve evenly spread calls until stdin is closed."""
+    """Serve evenly spread calls until stdin is closed. Each history has the same IDs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
     parser.add_argument("--zendesk-calls", type=int, default=0)
+    parser.add_argument("--zendesk-legs", type=int, default=0)
     parser.add_argument("--talkdesk-calls", type=int, default=0)
     parser.add_argument("--page-size", type=int, default=1000, help="rows per Zendesk page")
     parser.add_argument(
@@ -63,13 +66,15 @@ def main() -> None:
     parser.add_argument(
         "--requests-per-minute", type=int, help="Zendesk's rate limit; default none"
     )
+    parser.add_argument(
+        "--days-ago", type=int, default=0, help="days that the history ended before now"
+    )
     parser.add_argument("--job-seconds", type=float, default=0, help="duration of a report job")
     options = parser.parse_args()
 
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    end = now - GAP
+    end = now - GAP - timedelta(days=options.days_ago)
     start = end - timedelta(days=DAYS)
-    generator = HistoryGenerator(seed=1)
     unknown = {f"unknown_field_{number}": "value" for number in range(options.unknown_fields)}
     sandbox = Sandbox(
         calls=0,
@@ -77,9 +82,13 @@ def main() -> None:
         zendesk_requests_per_minute=options.requests_per_minute,
         job_seconds=options.job_seconds,
     )
+    generator = HistoryGenerator(seed=1)
     for at in _evenly_spaced(options.zendesk_calls, start, end):
         call = generator.zendesk_call(at) | {"updated_at": format_utc(at)} | unknown
         sandbox.zendesk.put_call(call)
+    for leg in _legs(options.zendesk_legs, start, end):
+        sandbox.zendesk.put_leg(leg)
+    generator = HistoryGenerator(seed=1)
     # Talkdesk's reports select calls by their end, which is within the hour after their start.
     for at in _evenly_spaced(options.talkdesk_calls, start, end - timedelta(hours=1)):
         sandbox.talkdesk.put_call(generator.talkdesk_call(at))
@@ -87,6 +96,14 @@ def main() -> None:
         date_range = {"start_date": format_utc(start), "end_date": format_utc(end)}
         print(json.dumps(sandbox.config | date_range), flush=True)  # noqa: T201 - program output
         sys.stdin.read()
+
+
+def _legs(count: int, start: datetime, end: datetime) -> Iterator[Row]:
+    """Generate legs, of calls that are not part of the history."""
+    generator = HistoryGenerator(seed=1)
+    for at in _evenly_spaced(count, start, end):
+        leg = generator.zendesk_legs(generator.zendesk_call(at))[-1]
+        yield leg | {"updated_at": format_utc(at)}
 
 
 def _evenly_spaced(count: int, start: datetime, end: datetime) -> Iterator[datetime]:

@@ -7,25 +7,34 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from demo.database import Database
-    from sandbox.server import Sandbox
 
 PROJECT = Path(__file__).parents[1]
+
+
+class Vendors(Protocol):
+    """Running vendors, such as the sandbox."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The tap settings to sync them."""
 
 
 class Meltano:
     """Meltano in the `sandbox` environment of a `meltano.yml`."""
 
     def __init__(
-        self, sandbox: Sandbox, database: Database, folder: Path, *, project: Path = PROJECT
+        self, vendors: Vendors, database: Database, folder: Path, *, project: Path = PROJECT
     ) -> None:
         """Configure Meltano for running servers.
 
         Args:
-            sandbox: The vendors to extract from.
+            vendors: The vendors to extract from.
             database: The database that `target-postgres` loads into.
             folder: The folder for Meltano's state database and working files. With folders of
                 their own, several instances can run at once.
@@ -38,7 +47,7 @@ class Meltano:
             **{name: value for name, value in os.environ.items() if not name.startswith(prefixes)},
             **{
                 f"TAP_VOICECALLS_{name.upper()}": str(value)
-                for name, value in sandbox.config.items()
+                for name, value in vendors.config.items()
             },
             "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
