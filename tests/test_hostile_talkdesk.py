@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, given, note
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from sandbox import Fault
@@ -59,19 +59,6 @@ FOUND: dict[str, list[Attack]] = {
         Attack(PRESIGNED, (SetBody(BODIES["deep object"]),), times=2),
     ],
 }
-#: Those that still succeed, with the reason. Attacks like these are not generated: see `is_open`.
-OPEN: dict[str, str] = {
-    "the same job for two windows": "a job is not compared with the windows before it",
-}
-
-
-def is_open(attack: Attack) -> bool:
-    """Whether an attack resembles one of `OPEN`."""
-    for distortion in attack.distortions:
-        match distortion:
-            case Replay() if attack.path == JOBS:
-                return True
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +88,6 @@ def test_hostile_talkdesk(
     kill: int,
 ) -> None:
     note("\n".join(map(describe, attacks)))
-    assume(not any(map(is_open, attacks)))
     HostileRun(
         world,
         "talkdesk",
@@ -113,12 +99,6 @@ def test_hostile_talkdesk(
     ).check()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason=OPEN[name])] if name in OPEN else [])
-        for name in FOUND
-    ],
-)
+@pytest.mark.parametrize("name", FOUND)
 def test_found_attack_does_no_harm(world: World, name: str) -> None:
     HostileRun(world, "talkdesk", FOUND[name], config=CONFIG).check()

@@ -264,7 +264,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
 
         The SDK writes to these files what the stream maps remove.
         """
-        if not self.get_batch_config(self.config):
+        if not self._has_batches:
             return row
         message = next(self._generate_record_messages(row), None)
         return None if message is None else dict(message.record)
@@ -274,7 +274,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
     def _advance_bookmark(self, watermark: datetime) -> None:
         self._watermark = format_utc(min(watermark, self.max_bookmark))
         # With BATCH the records are in no message yet: `get_batches` sets the bookmark.
-        if not self.get_batch_config(self.config):
+        if not self._has_batches:
             self._set_bookmark()
             self.state_manager.finalize_state(self.stream_state)
             # Also if it did not move: some targets forget the state before the records.
@@ -311,6 +311,10 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         if batch_config is not None:
             batch_config.storage.params["skip_instance_cache"] = True
         return batch_config
+
+    @cached_property
+    def _has_batches(self) -> bool:
+        return self.get_batch_config(self.config) is not None
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:  # noqa: ARG002
         """Return None: the bookmark has a limit of its own, `max_bookmark`."""

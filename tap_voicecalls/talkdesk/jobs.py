@@ -200,6 +200,7 @@ class ReportJobs:
         self._slots = slots
         self._stop = stop
         self._logger = logger
+        self._used: set[str] = set()
 
     def stop(self) -> None:
         """End the jobs that are running: their reports are not wanted any more."""
@@ -224,6 +225,9 @@ class ReportJobs:
         clock = self._client.clock
         with self._slots:
             job_id = self._create(window)
+            if job_id in self._used:
+                raise JobFailedError(f"job {job_id} for {window} is another window's")
+            self._used.add(job_id)
             created = clock.monotonic()
             try:
                 return self._wait_for_file(job_id, window, timeout.total_seconds())
