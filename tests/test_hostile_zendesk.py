@@ -80,7 +80,6 @@ FOUND: dict[str, list[Attack]] = {
 OPEN: dict[str, str] = {
     "a page that is cut to its first row, twice": "a short page of one second counts as the end",
     "a page that is cut to its last row, twice": "fewer rows than `count` are only a warning",
-    "every page empty, with a count": "empty pages that lead on end the export",
 }
 
 
@@ -88,7 +87,7 @@ def is_open(attack: Attack) -> bool:
     """Whether an attack resembles one of `OPEN`."""
     for distortion in attack.distortions:
         match distortion:
-            case ArrangeRows(_, "first" | "last") | SetField(("calls",) | ("legs",), b"[]"):
+            case ArrangeRows(_, "first" | "last"):
                 return True
     return False
 

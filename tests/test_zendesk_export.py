@@ -283,6 +283,12 @@ def test_rows_that_vanish_between_two_requests_are_no_error(zendesk: ZendeskAcco
     assert output.ids == ids
 
 
+def test_empty_page_that_states_rows_is_an_error(zendesk: ZendeskAccount) -> None:
+    zendesk.add_calls(hours_ago=[2, 1])
+    zendesk.add_faults(Fault.edit(CALLS, lambda body: body | {"calls": []}, times=None))
+    assert "Zendesk returned a page that states 2 rows and has none" in zendesk.sync().failure
+
+
 def test_row_from_the_future_does_not_end_the_export(zendesk: ZendeskAccount) -> None:
     ids = zendesk.add_calls(hours_ago=range(45, 0, -1))
 

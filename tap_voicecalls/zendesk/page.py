@@ -154,6 +154,8 @@ class PageParser:
             records = [self._conform(row) for row in getattr(envelope, self._resource)]
         except InvalidRowError as error:
             raise InvalidResponseError(str(error)) from None
+        if not records and (count := _to_epoch(envelope.count)):
+            raise InvalidResponseError(f"a page that states {count} rows and has none")
         end_time = _to_epoch(envelope.end_time)
         next_page = envelope.next_page
         return ExportPage(
