@@ -48,7 +48,8 @@ ANY_JSON = "x-any-json"
 
 _INTEGERS = range(-(2**63), 2**63)
 _Integer = Annotated[int, msgspec.Meta(ge=_INTEGERS[0], le=_INTEGERS[-1])]
-_Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^{UTC_SECONDS}\Z")]
+#: Talkdesk sends an empty string where there is no timestamp; it becomes null after decoding.
+_Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^(?:{UTC_SECONDS})?\Z")]
 _Key = Annotated[str, msgspec.Meta(min_length=1)]
 _Nothing = Annotated[str, msgspec.Meta(pattern="(?!)")]
 #: The column types of the record type. A number with decimals is decoded without types, which
@@ -87,6 +88,9 @@ class RecordConformer:
         self._converters = {
             name: _converter(column) for name, column in columns.items() if name != EXTRA_FIELDS
         }
+        self._timestamps = tuple(
+            name for name, column in columns.items() if column.get("format") == "date-time"
+        )
         self._not_strings = tuple(
             name
             for name, column in columns.items()
@@ -119,9 +123,13 @@ class RecordConformer:
             InvalidRowError: The row is not a JSON object, or has no valid key.
         """
         try:
-            return cast("Record", self._decode(row))
+            record = cast("Record", self._decode(row))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._conform_values(row)
+        for name in self._timestamps:
+            if getattr(record, name) == "":
+                setattr(record, name, None)
+        return record
 
     def _conform_values(self, row: bytes | msgspec.Raw) -> Record:
         try:
