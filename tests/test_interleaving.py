@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,16 @@ from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
-from tests.harness import DEFAULT_STREAMS, KEYS, NOW, REPLICATION_KEYS, FakeClock, sync, timestamp
+from tests.harness import (
+    DEFAULT_STREAMS,
+    KEYS,
+    NOW,
+    REPLICATION_KEYS,
+    FakeClock,
+    make_tap,
+    sync,
+    timestamp,
+)
 from tests.interleaving import SMALL_SLICES, alternations, interleave
 from tests.invariants import StateInvariantChecker, slow, transient_errors
 from tests.vendors import CALLS, LEGS
@@ -86,14 +97,34 @@ class StateInvariantCheckers:
             checker.check_complete()
 
 
+@pytest.mark.parametrize(
+    ("settings", "deselected"),
+    [
+        ({}, None),
+        ({}, "extra_fields"),
+        ({"flattening_enabled": True, "flattening_max_depth": 1}, None),
+        ({"stream_maps": {stream: {"more": "'x'"} for stream in DEFAULT_STREAMS}}, None),
+    ],
+    ids=["plain", "deselected", "flattened", "mapped"],
+)
 def test_no_state_is_ahead_of_a_record_of_any_stream(
-    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    clock: FakeClock,
+    settings: dict[str, Any],
+    deselected: str | None,
 ) -> None:
+    catalog = make_tap(clock, config).catalog_dict
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if deselected in entry["breadcrumb"]:
+                entry["metadata"]["selected"] = False
     checkers = StateInvariantCheckers(sandbox, START)
-    output = sync(config, clock=clock, on_message=checkers)
+    output = sync(config | settings, clock=clock, catalog=catalog, on_message=checkers)
     assert alternations(output.messages) >= ROUNDS
     assert output.failures == {}
-    checkers.check_complete()
+    for stream, keys in expected_keys(sandbox).items():
+        assert set(output.latest(stream)) == keys
 
 
 def test_output_can_be_cut_at_any_line(
@@ -209,3 +240,37 @@ def test_both_vendors_are_synced_completely(
         output = sync(config, clock=clock, state=state, on_message=checkers)
         assert output.failures == {}
         checkers.check_complete()
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_blocked_target_stops_both_vendors(
+    start_sandbox: Callable[..., Sandbox], clock: FakeClock, jobs: int
+) -> None:
+    """While the target does not read, the tap holds one page, and at most `jobs` + 1 reports."""
+    sandbox = start_sandbox(calls=60, days=20, page_size=20)
+    interleave(sandbox, 2)
+    written: dict[str, set[str]] = {stream: set() for stream in DEFAULT_STREAMS}
+    requests: list[Counter[str]] = []
+
+    def block(message: dict[str, Any]) -> None:
+        if requests or message["type"] != "STATE":
+            return
+        for stream, bookmark in message["value"]["bookmarks"].items():
+            if value := bookmark.get("replication_key_value"):
+                written[stream].add(value)  # after each slice another
+        if sum(map(len, written.values())) >= 5:
+            while not requests or len(sandbox.requests) > requests[-1].total():
+                requests.append(Counter(request.path for request in sandbox.requests))
+                time.sleep(0.5)  # until there are no more requests
+
+    config = sandbox.config | SMALL_SLICES | {"start_date": START}
+    config["talkdesk_concurrent_jobs"] = jobs
+    output = sync(config, clock=clock, on_message=block)
+    pages = requests[-1][CALLS] - len(written["zendesk_calls"])
+    pages += requests[-1][LEGS] - len(written["zendesk_legs"])
+    reports = requests[-1][JOBS] - len(written["talkdesk_calls"])
+    assert pages <= 1
+    assert reports <= jobs + 1
+    assert output.failures == {}
+    for stream, keys in expected_keys(sandbox).items():
+        assert set(output.latest(stream)) == keys
