@@ -25,9 +25,9 @@ from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls import schemas
 from tap_voicecalls.sync.conform import ANY_JSON, EXTRA_FIELDS
-from tests.harness import KEYS, timestamp
-from tests.interleaving import interleave
-from tests.targets import TARGETS, load
+from tests.harness import KEYS, NOW, REPLICATION_KEYS, FakeClock, sync, timestamp
+from tests.interleaving import SMALL_SLICES, alternations, interleave
+from tests.targets import TARGETS, kill_after_states, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,11 +46,6 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "properties"
     ]
     for stream in KEYS
-}
-REPLICATION_KEYS = {
-    "talkdesk_calls": "end_at",
-    "zendesk_calls": "updated_at",
-    "zendesk_legs": "updated_at",
 }
 #: How many slices of each vendor the first run reads in pairs.
 ROUNDS = 5
@@ -105,9 +100,9 @@ class Destination(Protocol):
 class PostgreSQL:
     upserts = True
 
-    def __init__(self, postgres: Database, _: Path) -> None:
+    def __init__(self, postgres: Database, folder: Path) -> None:
         self._conninfo = postgres.conninfo
-        self._schema = "meltanolabs"
+        self._schema = folder.name.replace("-", "_")
         self.config: Mapping[str, Any] = {
             "sqlalchemy_url": postgres.sqlalchemy_url,
             "default_target_schema": self._schema,
@@ -125,9 +120,8 @@ class PostgreSQL:
 
 
 class PipelinewisePostgreSQL(PostgreSQL):
-    def __init__(self, postgres: Database, _: Path) -> None:
-        super().__init__(postgres, _)
-        self._schema = "pipelinewise"
+    def __init__(self, postgres: Database, folder: Path) -> None:
+        super().__init__(postgres, folder)
         self.config = {
             "host": postgres.socket_dir,
             "port": 5432,
@@ -448,6 +442,31 @@ def test_second_run_starts_from_that_state(pipeline: Pipeline, stream: str) -> N
     first, second = pipeline.runs
     bookmark = first.load.states[-1]["bookmarks"][stream]["replication_key_value"]
     assert first.start[stream] < second.start[stream] == naive_utc(bookmark)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_state_of_a_killed_target_covers_only_what_it_has_stored(
+    target: str, count: int, postgres: Database, tmp_path: Path
+) -> None:
+    """Both vendors' records alternate, and a batch of the target holds a part of each."""
+    clock = FakeClock()
+    start = timestamp(NOW - timedelta(days=25))
+    with Sandbox(calls=60, days=20, page_size=20, clock=clock.time) as sandbox:
+        interleave(sandbox, ROUNDS)
+        messages = sync(sandbox.config | SMALL_SLICES | {"start_date": start}, clock=clock).messages
+    assert alternations(messages) >= ROUNDS
+    destination = DESTINATIONS[target](postgres, tmp_path)
+    config = {**destination.config, "batch_size_rows": 25}
+    states = kill_after_states(target, tmp_path, messages=messages, target=config, count=count)
+    for stream, bookmark in states[-1]["bookmarks"].items():
+        if value := bookmark.get("replication_key_value"):
+            stored = {str(row[KEYS[stream]]) for row in destination.rows(stream)}
+            assert stored >= {
+                str(key)
+                for key, row in sandbox.rows[stream].items()
+                if start <= row[REPLICATION_KEYS[stream]] < value
+            }
 
 
 def test_tap_reports_pipe_closed_by_failing_target(tmp_path: Path) -> None:
