@@ -546,7 +546,7 @@ def test_wrong_count_is_a_warning(
     with caplog.at_level(logging.WARNING):
         output = zendesk.sync()
     assert output.ids == ids
-    assert any("states 1000 rows and has 2" in line for line in caplog.messages)
+    assert any("the count of a page is 1000, not 2" in line for line in caplog.messages)
 
 
 def test_row_without_id_is_an_error(zendesk: ZendeskAccount) -> None:

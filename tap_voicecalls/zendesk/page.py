@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.http.body import InvalidResponseError, read_body
 from tap_voicecalls.sync.conform import InvalidRowError
 from tap_voicecalls.timestamps import format_utc
@@ -155,7 +156,9 @@ class PageParser:
         except InvalidRowError as error:
             raise InvalidResponseError(str(error)) from None
         if not records and (count := _to_epoch(envelope.count)):
-            raise InvalidResponseError(f"a page that states {count} rows and has none")
+            raise InvalidResponseError(
+                f"a page that states {format_count(count, 'row')} and has none"
+            )
         end_time = _to_epoch(envelope.end_time)
         next_page = envelope.next_page
         return ExportPage(
