@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from tap_voicecalls.cli import exit_now
+from tap_voicecalls.cli import exit_now, silence_other_threads
 from tap_voicecalls.errors import SyncFailedError
 from tap_voicecalls.sync.writer import MessageWriter
 
@@ -39,6 +39,7 @@ class Termination:
         self._is_ending = True
 
         def end() -> NoReturn:
+            silence_other_threads()
             self.log_results()
             name = signal.Signals(signum).name
             self._tap.logger.error(

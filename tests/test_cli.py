@@ -371,6 +371,26 @@ def test_interrupted_run_reports_the_streams_that_failed(sandbox: Sandbox, tmp_p
     assert "Interrupted by SIGTERM" in reason
 
 
+@pytest.mark.parametrize("ended_by", ["signal", "closed pipe"])
+def test_last_line_is_the_reason_though_a_vendor_still_logs(
+    sandbox: Sandbox, tmp_path: Path, ended_by: str
+) -> None:
+    sandbox.faults.add(Fault.status(CALLS, 503, headers={"Retry-After": "0.01"}, times=None))
+    handlers = {"waiting": {"()": "tests.log_handler.WaitingHandler"}}
+    log_config = {"version": 1, "handlers": handlers, "root": {"handlers": ["waiting"]}}
+    with started(
+        *("--config", write(tmp_path, "config.json", settings(sandbox))),
+        SINGER_SDK_LOG_CONFIG=write(tmp_path, "log.json", log_config),
+    ) as tap:
+        assert any("retrying in" in line for line in tap.stderr)
+        if ended_by == "signal":
+            tap.send_signal(signal.SIGTERM)
+        else:
+            tap.stdout.close()
+        (*_, last) = tap.stderr
+    assert "the next run resumes" in last.lower()
+
+
 def test_signal_ends_a_tap_that_its_target_blocks(tmp_path: Path) -> None:
     with Sandbox(calls=300, days=20) as sandbox:
         config = write(tmp_path, "config.json", settings(sandbox))
