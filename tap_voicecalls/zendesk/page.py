@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from tap_voicecalls.http.body import InvalidResponseError, read_body
+from tap_voicecalls.http.clean_json import decode_cleaned
 from tap_voicecalls.sync.conform import InvalidRowError
 from tap_voicecalls.timestamps import format_utc
 
@@ -149,10 +150,10 @@ class PageParser:
             InvalidResponseError: It is not a page, lacks rows, or a row has no valid id.
         """
         try:
-            envelope: Any = self._decode(read_body(response))
+            envelope: Any = decode_cleaned(self._decode, read_body(response))
         except msgspec.ValidationError:
             raise InvalidResponseError(f"JSON without the list `{self._resource}`") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError):
             raise InvalidResponseError("a body that is not JSON") from None
         try:
             records = [self._conform(row) for row in getattr(envelope, self._resource)]
