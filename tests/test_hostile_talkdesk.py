@@ -34,6 +34,8 @@ from tests.vendors import FILE, PRESIGNED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.programs
+
 CONFIG: dict[str, Any] = {
     "talkdesk_window_days": 5,
     "talkdesk_job_timeout_seconds": 600,

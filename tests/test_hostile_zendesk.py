@@ -37,6 +37,8 @@ from tests.vendors import CALLS, LEGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.programs
+
 CREDENTIALS: tuple[dict[str, str], ...] = (
     {},
     {"zendesk_access_token": Zendesk.access_token},
