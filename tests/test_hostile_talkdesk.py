@@ -45,6 +45,7 @@ CONFIG: dict[str, Any] = {
 #: Attacks that succeeded once, by what they did.
 FOUND: dict[str, list[Attack]] = {
     "the same job for two windows": [Attack(JOBS, (Replay(),), after=1)],
+    "each job is the one before it": [Attack(JOBS, (Replay(),), times=None)],
     "bidirectional text in a job's ID": [
         Attack(JOBS, (SetField(("job", "id"), VALUES["bidi"]),), times=None),
     ],

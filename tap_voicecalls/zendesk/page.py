@@ -197,7 +197,7 @@ def _to_number(value: object) -> int | None:
         return None
     try:
         number = Decimal(value)
-        return int(number) if number == int(number) and 0 <= number <= _MAX_EPOCH else None
+        return int(number) if 0 <= number <= _MAX_EPOCH and number == int(number) else None
     except (ArithmeticError, ValueError):  # not a number, or not a finite one
         return None
 
