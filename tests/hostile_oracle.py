@@ -174,7 +174,9 @@ def _to_key(value: object, stream: str) -> Any:
     if stream == "talkdesk_calls":
         if isinstance(value, str):
             return clean(value) or None
-        return json.dumps(value, default=str) if isinstance(value, int | Decimal) else None
+        if isinstance(value, Decimal):
+            return str(value)
+        return json.dumps(value) if isinstance(value, int) else None
     if isinstance(value, bool):
         return None
     try:
