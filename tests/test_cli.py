@@ -39,11 +39,15 @@ from tests.command_line import (
     write,
 )
 from tests.harness import KEYS, bookmarks
-from tests.vendors import CALLS, JOB_STATUS
+from tests.interleaving import interleave
+from tests.vendors import CALLS, JOB_STATUS, PRESIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+#: How many slices of each vendor are read in pairs; both have more, in windows of four days.
+ROUNDS = 5
 
 
 @pytest.fixture
@@ -296,11 +300,13 @@ def test_secrets_are_never_printed_at_any_log_level(sandbox: Sandbox, tmp_path: 
 
 def test_run_after_sigkill_resumes_from_the_last_state(sandbox: Sandbox, tmp_path: Path) -> None:
     """Both runs together write every record; the second requests nothing before its bookmark."""
-    config = write(tmp_path, "config.json", settings(sandbox))
+    config = write(tmp_path, "config.json", settings(sandbox, talkdesk_window_days=4))
     uninterrupted = run("--config", config)
     total = len(uninterrupted.stdout.splitlines())
-    for stop_at in range(5, total, total // 4):
+    for stop_at in (total // 6, total // 3, total * 2 // 3):
+        interleave(sandbox, ROUNDS)
         written, state = _killed_after(stop_at, config)
+        sandbox.faults.clear()
         sandbox.forget_requests()
         arguments = ["--config", config]
         if state:
@@ -318,16 +324,22 @@ def test_run_after_sigkill_resumes_from_the_last_state(sandbox: Sandbox, tmp_pat
             assert _epoch(bookmark) <= min(start_times)
 
 
-def test_run_after_sigterm_resumes_from_the_last_state(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.faults.add(Fault.hang(f"{PATH}/calls", after=2, seconds=20))
-    config = write(tmp_path, "config.json", settings(sandbox))
+@pytest.mark.parametrize("path", [f"{PATH}/*", PRESIGNED], ids=["Zendesk", "Talkdesk"])
+def test_run_after_sigterm_resumes_from_the_last_state(
+    sandbox: Sandbox, tmp_path: Path, path: str
+) -> None:
+    """Both vendors have returned rows when one of them hangs."""
+    sandbox.faults.add(Fault.hang(path, after=ROUNDS, seconds=20))
+    interleave(sandbox, ROUNDS)
+    config = write(tmp_path, "config.json", settings(sandbox, talkdesk_window_days=4))
     with subprocess.Popen([*TAP, "--config", config], stdout=subprocess.PIPE, text=True) as tap:  # noqa: S603
         assert tap.stdout is not None
         lines: list[str] = []
-        while sum('"zendesk_calls"' in line for line in lines) < 40:
+        while len(_bookmarks("".join(lines))) < 2:
             lines.append(tap.stdout.readline())
         tap.send_signal(signal.SIGTERM)
         lines += tap.stdout.readlines()
+    sandbox.faults.clear()
     assert tap.returncode == 128 + signal.SIGTERM
     assert json.loads(lines[-1])["type"] == "STATE"
     state = write(tmp_path, "state.json", json.loads(lines[-1])["value"])
@@ -435,13 +447,15 @@ def test_interrupted_connection_test_prints_no_message(
     assert '"STATE"' not in ended.stdout
 
 
-def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path) -> None:
-    config = write(tmp_path, "config.json", settings(sandbox))
-    command = f"{' '.join(TAP)} --config {config} | head -n 3"
+@pytest.mark.parametrize("count", [3, 60])
+def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path, count: int) -> None:
+    interleave(sandbox, ROUNDS)
+    config = write(tmp_path, "config.json", settings(sandbox, talkdesk_window_days=4))
+    command = f"{' '.join(TAP)} --config {config} | head -n {count}"
     result = subprocess.run(  # noqa: S602 - the shell sets up the pipe
         command, shell=True, capture_output=True, text=True, check=False
     )
-    assert len(result.stdout.splitlines()) == 3
+    assert len(result.stdout.splitlines()) == count
     assert "The target closed the pipe" in last_line(result)
     errors = [line for line in result.stderr.splitlines() if "INFO" not in line]
     assert errors == [last_line(result)]
