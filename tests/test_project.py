@@ -110,6 +110,14 @@ def test_files_named_in_a_document_exist(document: str) -> None:
     ] == []
 
 
+def test_every_module_is_named_in_the_architecture() -> None:
+    package = PROJECT / "tap_voicecalls"
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    document = (PROJECT / "CONTRIBUTING.md").read_text().partition("## Glossary")[0]
+    named = set(re.findall(r"`([\w/]+\.py)`", document))
+    assert {name for name in modules - named if not name.endswith("__init__.py")} == set()
+
+
 @pytest.mark.parametrize("kind", [TapVoiceCalls, VendorStream, MessageWriter, VoiceCallsCommand])
 def test_overridden_private_methods_of_the_sdk_are_listed(kind: type) -> None:
     """Final methods too, where Python marks them: from 3.11 on."""
