@@ -49,6 +49,7 @@ def _outcomes(folder: Path, runs: int, *, with_rate_limit: bool) -> Iterator[Out
         yield zendesk.shared_quota(folder)
     yield talkdesk.slow_jobs(folder, runs)
     yield both_vendors.slower_vendor(folder, runs)
+    yield both_vendors.blocked_target(folder)
     yield from pipeline.compared_with_dlt(folder)
 
 
