@@ -201,7 +201,7 @@ class HostileRun:
             journal = Journal(foreign, lambda seconds: clock.advance(seconds=seconds))
             sandbox.faults.add(*self.faults)
             make_hostile(sandbox.faults, self.attacks, journal)
-            output = sync(config, clock=clock)
+            output = sync(config, clock=clock, all_streams=True)
             self._check_output(output, sandbox, journal)
             self._check_secrecy(output, sandbox, log)
             assert len(sandbox.requests) < MAX_REQUESTS
@@ -212,7 +212,7 @@ class HostileRun:
             sandbox.talkdesk.jobs.clear()
             clock.advance(hours=1)
             loaded = _until_state(output, self.kill)
-            after = sync(config, clock=clock, state=loaded.state)
+            after = sync(config, clock=clock, state=loaded.state, all_streams=True)
             self._check_recovery(loaded, after, sandbox, journal)
 
     def _streams(self) -> list[str]:
@@ -273,7 +273,8 @@ def _secrets(sandbox: Sandbox) -> tuple[str, ...]:
         *(f"{talkdesk.client_id}:{talkdesk.client_secret}",),
     )
     encoded = [b64encode(secret.encode()).decode() for secret in plain]
-    return (*plain, *encoded, *zendesk.tokens.issued, *talkdesk.tokens.issued)
+    numbers = [row["token"] for row in zendesk.lists["phone_numbers"].values()]
+    return (*plain, *encoded, *numbers, *zendesk.tokens.issued, *talkdesk.tokens.issued)
 
 
 def _evidence(sandbox: Sandbox, stream: str, journal: Journal) -> Evidence:
