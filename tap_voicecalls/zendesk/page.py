@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from tap_voicecalls.http.body import InvalidResponseError, read_body
-from tap_voicecalls.sync.conform import InvalidRowError
+from tap_voicecalls.http.body import InvalidResponseError
 from tap_voicecalls.timestamps import format_utc
+from tap_voicecalls.zendesk.envelope import EnvelopeParser
 
 if TYPE_CHECKING:
     import requests
@@ -74,7 +74,11 @@ class ExportPage:
             values = parse_qs(urlsplit(self.next_page).query).get("start_time")
         except ValueError:
             return None
-        return _to_epoch(values[-1]) if values else None
+        return _to_number(values[-1]) if values else None
+
+    def reaches_beyond(self, second: int) -> bool:
+        """Whether Zendesk states that the page reaches beyond a second."""
+        return max(self.end_time or 0, self.next_start or 0) > second
 
     @property
     def is_consistent(self) -> bool:
@@ -117,46 +121,26 @@ class PageParser:
     """Parses the pages of one resource."""
 
     def __init__(self, resource: str, conformer: RecordConformer) -> None:
-        """Generate the type of the page's JSON.
+        """Prepare a parser.
 
         Args:
             resource: `calls` or `legs`, the name of the list of rows.
             conformer: Makes the records.
         """
-        self._resource = resource
-        self._conform = conformer.conform
-        self._decode = msgspec.json.Decoder(
-            msgspec.defstruct(
-                "Envelope",
-                [
-                    (resource, list[msgspec.Raw]),
-                    ("count", Any, None),
-                    ("end_time", Any, None),
-                    ("next_page", Any, None),
-                ],
-            ),
-            float_hook=str,
-        ).decode
+        self._parser = EnvelopeParser(resource, ("count", "end_time", "next_page"), conformer)
 
     def parse(self, response: requests.Response) -> ExportPage:
         """Parse a response.
 
         Raises:
-            InvalidResponseError: It is not a page, or a row has no valid id.
+            InvalidResponseError: It is not a page, lacks rows, or a row has no valid id.
         """
-        try:
-            envelope: Any = self._decode(read_body(response))
-        except msgspec.ValidationError:
-            raise InvalidResponseError(f"JSON without the list `{self._resource}`") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise InvalidResponseError("a body that is not JSON") from None
-        try:
-            records = [self._conform(row) for row in getattr(envelope, self._resource)]
-        except InvalidRowError as error:
-            raise InvalidResponseError(str(error)) from None
-        if not records and (count := _to_epoch(envelope.count)):
-            raise InvalidResponseError(f"a page that states {count} rows and has none")
-        end_time = _to_epoch(envelope.end_time)
+        records, envelope = self._parser.parse(response)
+        count = _to_number(envelope.count)
+        if count is not None and count > len(records):
+            has = len(records) or "none"
+            raise InvalidResponseError(f"a page that states {count} rows and has {has}")
+        end_time = _to_number(envelope.end_time)
         next_page = envelope.next_page
         return ExportPage(
             records,
@@ -184,13 +168,13 @@ def parse_second(second: str) -> int:
     return int(datetime.fromisoformat(f"{second[:19]}+00:00").timestamp())
 
 
-def _to_epoch(value: object) -> int | None:
-    """Return a whole number of seconds since 1970 of any type, or None."""
+def _to_number(value: object) -> int | None:
+    """Return a whole number of any type that could be seconds since 1970, or None."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
         number = Decimal(value)
-        return int(number) if number == int(number) and 0 <= number <= _MAX_EPOCH else None
+        return int(number) if 0 <= number <= _MAX_EPOCH and number == int(number) else None
     except (ArithmeticError, ValueError):  # not a number, or not a finite one
         return None
 
