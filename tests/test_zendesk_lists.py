@@ -185,6 +185,13 @@ def test_endless_empty_pages_are_an_error(zendesk: ZendeskAccount) -> None:
     assert len(list_requests(zendesk)) == MAX_EMPTY_PAGES + 1
 
 
+def test_empty_page_that_leads_to_itself_is_an_error(zendesk: ZendeskAccount) -> None:
+    page = {"groups": [], "meta": {"has_more": True, "after_cursor": "MQ=="}}
+    zendesk.add_faults(Fault.edit(GROUPS, lambda _: page, times=None))
+    assert "pagination of groups loops" in zendesk.sync("zendesk_groups").failure
+    assert len(list_requests(zendesk)) == 2
+
+
 @pytest.mark.parametrize("after", [0, 1])
 def test_cut_off_phone_numbers_are_an_error(zendesk: ZendeskAccount, after: int) -> None:
     zendesk.put_list_rows("zendesk_phone_numbers", 15)
