@@ -109,7 +109,7 @@ class _Collector(io.BytesIO):
     def write(self, data: Any) -> int:
         for line in bytes(data).splitlines():
             if self.raised is not None:  # a process that was killed writes no more
-                break
+                raise self.raised
             message = json.loads(line)
             try:
                 self._on_message(message)

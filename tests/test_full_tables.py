@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,30 @@ def test_dates_do_not_limit_a_table(
     dates = {"start_date": "2026-11-19T00:00:00Z", "end_date": "2026-11-19T01:00:00Z"}
     output = sync(config | dates, clock=clock, only=stream)
     assert output.latest(stream).keys() == sandbox.rows[stream].keys()
+
+
+@pytest.mark.parametrize(
+    ("fails", "expected"),
+    [
+        (False, "16 records, read up to 2026-11-20T12:00:00Z, 2 requests, 0 s in all: complete"),
+        (True, "10 records, not read to the end, 2 requests, 0 s in all: failed"),
+    ],
+    ids=["complete", "failed"],
+)
+def test_summary_of_a_table(
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    fails: bool,
+    expected: str,
+) -> None:
+    if fails:
+        sandbox.faults.add(Fault.status(path_of("zendesk_groups"), 403, after=1))
+    with caplog.at_level(logging.INFO):
+        sync(config, clock=clock, only="zendesk_groups")
+    assert f"zendesk_groups: {expected}\n" in caplog.text
 
 
 # ACTIVATE_VERSION

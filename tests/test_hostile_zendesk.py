@@ -70,7 +70,7 @@ FOUND: dict[str, list[Attack]] = {
         Attack(CALLS, (SetBody(BODIES["deep list"]), SetStatus("501 Not Implemented"))),
     ],
     "many levels in a page": [Attack(CALLS, (SetBody(BODIES["deep object"]),), times=None)],
-    "a time of a million digits": [
+    "an end_time of a million digits": [
         Attack(CALLS, (SetField(("end_time",), b'"1e999999"'),), times=None),
     ],
     "half an emoji": [

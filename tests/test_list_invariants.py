@@ -17,7 +17,7 @@ from sandbox import Fault, Sandbox
 from sandbox.faults import Respond
 from sandbox.zendesk_lists import LISTS
 from tests.harness import FakeClock, Killed, sync
-from tests.test_invariants import slow, transient_errors
+from tests.invariants import slow, transient_errors
 
 if TYPE_CHECKING:
     from sandbox.faults import Effect

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,27 +12,14 @@ from demo.meltano import Meltano
 from sandbox import Sandbox
 from sandbox.history import example
 from tests.harness import DEFAULT_STREAMS, KEYS, REPLICATION_KEYS, timestamp
+from tests.pipeline import as_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandbox.history import Row
     from tests.pipeline import TwoRuns
 
 pytestmark = pytest.mark.meltano
-
-
-def as_stored(row: Row, types: dict[str, str]) -> Row:
-    """Return a vendor's row as PostgreSQL stores it."""
-    stored = dict(row)
-    for name, value in row.items():
-        if value == "" and types[name] != "text":
-            stored[name] = None
-        elif value is not None and types[name] == "numeric":
-            stored[name] = Decimal(str(value))
-        elif value is not None and types[name] == "timestamp":
-            stored[name] = datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
-    return stored
 
 
 @pytest.mark.parametrize("run", [0, 1])

@@ -26,8 +26,18 @@ from sandbox.zendesk_lists import LISTS
 from tap_voicecalls.schemas import read_schema
 from tap_voicecalls.sync.conform import ANY_JSON, EXTRA_FIELDS, LEFT_OUT
 from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import DEFAULT_STREAMS, KEYS, REPLICATION_KEYS, select, timestamp
-from tests.targets import TARGETS, load
+from tests.harness import (
+    DEFAULT_STREAMS,
+    KEYS,
+    NOW,
+    REPLICATION_KEYS,
+    FakeClock,
+    select,
+    sync,
+    timestamp,
+)
+from tests.interleaving import SMALL_SLICES, alternations, interleave
+from tests.targets import TARGETS, kill_after_states, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +59,8 @@ COLUMNS: dict[str, dict[str, Column]] = {
 }
 #: The fields without a column that are not in `extra_fields` either.
 NOT_TAKEN = {name for stream in KEYS for name in read_schema(stream).get(LEFT_OUT, ())}
+#: How many slices of each vendor the first run reads in pairs.
+ROUNDS = 5
 #: Strings that are easily misinterpreted.
 AWKWARD_STRINGS = (
     *(
@@ -100,9 +112,9 @@ class Destination(Protocol):
 class PostgreSQL:
     upserts = True
 
-    def __init__(self, postgres: Database, _: Path) -> None:
+    def __init__(self, postgres: Database, folder: Path) -> None:
         self._conninfo = postgres.conninfo
-        self._schema = "meltanolabs"
+        self._schema = folder.name.replace("-", "_")
         self.config: Mapping[str, Any] = {
             "sqlalchemy_url": postgres.sqlalchemy_url,
             "default_target_schema": self._schema,
@@ -120,9 +132,8 @@ class PostgreSQL:
 
 
 class PipelinewisePostgreSQL(PostgreSQL):
-    def __init__(self, postgres: Database, _: Path) -> None:
-        super().__init__(postgres, _)
-        self._schema = "pipelinewise"
+    def __init__(self, postgres: Database, folder: Path) -> None:
+        super().__init__(postgres, folder)
         self.config = {
             "host": postgres.socket_dir,
             "port": 5432,
@@ -291,9 +302,10 @@ def pipeline(
 ) -> Pipeline:
     folder = tmp_path_factory.mktemp(request.param)
     destination = DESTINATIONS[request.param](postgres, folder)
-    with Sandbox(calls=60, days=20, page_size=1000, zendesk_requests_per_minute=None) as sandbox:
+    with Sandbox(calls=60, days=20, page_size=50, zendesk_requests_per_minute=None) as sandbox:
         put_awkward_calls(sandbox)
         config = recent_config(sandbox) | {"emit_activate_version_messages": True}
+        lockstep = interleave(sandbox, ROUNDS)
 
         def run(state: Mapping[str, Any]) -> Run:
             sandbox.forget_requests()
@@ -317,6 +329,7 @@ def pipeline(
             )
 
         first = run({})
+        assert lockstep.rounds == ROUNDS
         sandbox.change_calls(10)
         return Pipeline(destination, (first, run(first.load.states[-1])))
 
@@ -324,7 +337,11 @@ def pipeline(
 def recent_config(sandbox: Sandbox) -> dict[str, Any]:
     """Return a config that skips the documented examples and the years after them."""
     start = timestamp(datetime.now(timezone.utc) - timedelta(days=25))
-    return sandbox.config | {"start_date": start, "zendesk_requests_per_minute": 1000}
+    return sandbox.config | {
+        "start_date": start,
+        "zendesk_requests_per_minute": 1000,
+        "talkdesk_window_days": 4,
+    }
 
 
 def requested_start(sandbox: Sandbox) -> dict[str, datetime]:
@@ -448,6 +465,31 @@ def test_second_run_starts_from_that_state(pipeline: Pipeline, stream: str) -> N
     first, second = pipeline.runs
     bookmark = first.load.states[-1]["bookmarks"][stream]["replication_key_value"]
     assert first.start[stream] < second.start[stream] == naive_utc(bookmark)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_state_of_a_killed_target_covers_only_what_it_has_stored(
+    target: str, count: int, postgres: Database, tmp_path: Path
+) -> None:
+    """Both vendors' records alternate, and a batch of the target holds a part of each."""
+    clock = FakeClock()
+    start = timestamp(NOW - timedelta(days=25))
+    with Sandbox(calls=60, days=20, page_size=20, clock=clock.time) as sandbox:
+        interleave(sandbox, ROUNDS)
+        messages = sync(sandbox.config | SMALL_SLICES | {"start_date": start}, clock=clock).messages
+    assert alternations(messages) >= ROUNDS
+    destination = DESTINATIONS[target](postgres, tmp_path)
+    config = {**destination.config, "batch_size_rows": 25}
+    states = kill_after_states(target, tmp_path, messages=messages, target=config, count=count)
+    for stream, bookmark in states[-1]["bookmarks"].items():
+        if value := bookmark.get("replication_key_value"):
+            stored = {str(row[KEYS[stream]]) for row in destination.rows(stream)}
+            assert stored >= {
+                str(key)
+                for key, row in sandbox.rows[stream].items()
+                if start <= row[REPLICATION_KEYS[stream]] < value
+            }
 
 
 @pytest.mark.parametrize("options", [{}, {"hard_delete": True}], ids=["mark", "delete"])

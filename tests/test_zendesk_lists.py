@@ -19,7 +19,7 @@ import pytest
 from sandbox import Fault
 from sandbox.zendesk_lists import LISTS
 from tap_voicecalls.zendesk.list_reader import MAX_EMPTY_PAGES
-from tests.harness import KEYS
+from tests.harness import KEYS, make_tap, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,7 +263,7 @@ def test_row_on_two_pages_is_counted(
     # The new one was on a page that had been read: the list is not complete.
     assert "states 16 phone_numbers and returned 15" in output.failure
     assert output.latest[10]["name"] == "renamed"
-    assert "1 rows were returned twice" in caplog.text
+    assert "zendesk_phone_numbers: 1 row returned twice" in caplog.text
 
 
 def test_list_without_rows_is_a_warning(
@@ -273,6 +273,21 @@ def test_list_without_rows_is_a_warning(
     output = zendesk.sync("zendesk_groups")
     assert (output.failures, output.records) == ({}, [])
     assert "zendesk_groups: there are no rows, which is unusual" in caplog.text
+
+
+def test_progress_of_a_slow_list_is_logged(
+    zendesk: ZendeskAccount, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    zendesk.put_list_rows("zendesk_groups", 45)
+    slow = Fault.late(GROUPS, lambda: clock.advance(seconds=3), times=None)
+    zendesk.add_faults(slow)
+    with caplog.at_level(logging.INFO):
+        zendesk.sync("zendesk_groups")
+    lines = [it.getMessage() for it in caplog.records if "so far" in it.getMessage()]
+    assert lines == [
+        "zendesk_groups: 20 rows so far, 2 requests.",
+        "zendesk_groups: 40 rows so far, 4 requests.",
+    ]
 
 
 # Rate limit
@@ -328,7 +343,7 @@ def test_customers_are_left_out_if_the_filter_is_ignored(
     with caplog.at_level(logging.DEBUG):
         output = zendesk.sync("zendesk_agents")
     assert set(output.ids) == agents.keys()
-    assert f"returned {len(customers)} rows that were not requested" in caplog.text
+    assert f"left out {len(customers)} rows that Zendesk returned unrequested" in caplog.text
     written = f"{output.run.messages} {caplog.text}"
     for customer in customers:
         assert zendesk.server.lists["agents"][customer]["name"] not in written
@@ -344,8 +359,24 @@ def test_only_declared_fields_of_agents_are_written(
     with caplog.at_level(logging.DEBUG):
         output = zendesk.sync("zendesk_agents")
     assert "S3CR3T" not in f"{output.run.messages} {caplog.text}"
-    assert "2 fields that the schema does not define are left out: new_field, pass" in caplog.text
+    assert "left out 2 fields that the schema does not define: new_field, pass" in caplog.text
     assert "\x1b" not in caplog.text
+
+
+def test_deselected_email_is_not_written(zendesk: ZendeskAccount, clock: FakeClock) -> None:
+    catalog = make_tap(clock, zendesk.config()).catalog_dict
+    for entry in catalog["streams"]:
+        for it in entry["metadata"]:
+            if it["breadcrumb"] == ["properties", "email"]:
+                it["metadata"]["selected"] = False
+    output = sync(zendesk.config(), clock=clock, catalog=catalog, only="zendesk_agents")
+    assert output.records("zendesk_agents")
+    assert "@example.com" not in json.dumps(output.messages)
+
+
+def test_targets_see_no_private_keyword(zendesk: ZendeskAccount) -> None:
+    messages = zendesk.sync(all_streams=True).run.messages
+    assert '"x-' not in json.dumps([it for it in messages if it["type"] == "SCHEMA"])
 
 
 @pytest.mark.parametrize("stream", ["zendesk_agents", "zendesk_groups"])

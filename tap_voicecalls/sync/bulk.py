@@ -15,10 +15,9 @@ from singer_sdk.mapper import SameRecordTransform
 from tap_voicecalls.sync.writer import MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from singer_sdk.metrics import Counter
     from singer_sdk.streams import Stream
 
     from tap_voicecalls.sync.conform import Record
@@ -66,18 +65,17 @@ class BulkRecordWriter:
         self,
         records: Iterable[Record],
         time_extracted: datetime,
-        counter: Counter | None,
+        count: Callable[[int], object],
         *,
         version: int | None,
     ) -> int:
-        """Write records and count them in the SDK's metric; return how many they were."""
+        """Write records and count them, some at a time; return how many they were."""
         written = 0
         remaining = iter(records)
         while batch := tuple(islice(remaining, _BATCH)):
             self._writer.write_records(self._stream.name, batch, time_extracted, version)
             written += len(batch)
-            if counter is not None:
-                counter.increment(len(batch))
+            count(len(batch))
         # The SDK writes a STATE message only if something was written since the last one.
         self._stream.state_manager.is_flushed = False
         return written

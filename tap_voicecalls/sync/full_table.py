@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tap_voicecalls.sync.progress import Progress
 from tap_voicecalls.sync.stream import AccountT, VendorStream
 
 if TYPE_CHECKING:
@@ -26,20 +27,19 @@ class FullTableStream(VendorStream[AccountT]):
     lookback = timedelta()
 
     def _sync_slices(self, date_range: DateRange) -> Iterator[Record]:
+        now = self.started_at
         if self._emits_version:
-            self._stream_version = int(self.started_at.timestamp())
-        rows = 0
+            self._stream_version = int(now.timestamp())
+        progress = Progress(self.name, now, now, self.run, self.progress_details)
         for part in self.slices(date_range):
-            rows += yield from self._write_records(part.records)
+            progress.rows += yield from self._write_records(part.records)
             self.slices_read += 1
             if not self._has_batches:
                 self._write_state()
-        self.logger.info("%s: %s rows, %s.", self.name, f"{rows:,}", self.progress_details(1))
-        if not rows:
-            self.logger.warning(
-                "%s: there are no rows, which is unusual. The rows in the target are kept.",
-                self.name,
-            )
+            progress.update(None)
+        self.result.read_up_to = now
+        if not progress.rows:
+            self._warn("there are no rows, which is unusual. The rows in the target are kept.")
         elif self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
             self._write_state()

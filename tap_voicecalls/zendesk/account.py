@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_voicecalls.http.client import ApiClient, ApiProfile
 from tap_voicecalls.http.server_clock import ServerClock
@@ -17,8 +16,8 @@ from tap_voicecalls.zendesk.request_budget import make_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
+    from tap_voicecalls.http.usage import ApiUsage
     from tap_voicecalls.sync.conform import RecordConformer
     from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.zendesk.list_reader import ZendeskList
@@ -45,11 +44,7 @@ class ZendeskAccount:
         self._auth = make_auth(settings, self._client(_token_hint))
         self._rate_limit = RateLimit(run.clock, run.logger)
 
-    def _client(
-        self,
-        hint: Callable[[int], str],
-        acquire: Callable[[], AbstractContextManager[object]] = nullcontext,
-    ) -> ApiClient:
+    def _client(self, hint: Callable[[int], str], **options: Any) -> ApiClient:
         profile = ApiProfile(
             "Zendesk",
             hint=hint,
@@ -57,26 +52,36 @@ class ZendeskAccount:
             host_settings="zendesk_subdomain and zendesk_url",
             certificate_hint="A suspended account's certificate is not trusted either.",
         )
-        return ApiClient(profile, self._run, server_clock=self.server_clock, acquire=acquire)
+        return ApiClient(profile, self._run, server_clock=self.server_clock, **options)
 
-    def export(self, resource: str, conformer: RecordConformer) -> IncrementalExport:
-        """Return the export of `calls` or of `legs`."""
+    def export(
+        self, resource: str, conformer: RecordConformer, usage: ApiUsage
+    ) -> IncrementalExport:
+        """Return the export of `calls` or of `legs`; `usage` counts what it uses."""
         return IncrementalExport(
             resource,
             url=self.settings.url,
-            client=self._client(partial(_hint, causes=_EXPORT_CAUSES), acquire=self.budget.acquire),
+            client=self._client(
+                partial(_hint, causes=_EXPORT_CAUSES),
+                acquire=partial(self.budget.acquire, usage),
+                usage=usage,
+            ),
             auth=self._auth,
             conformer=conformer,
             logger=self._run.logger,
         )
 
-    def list_reader(self, source: ZendeskList, conformer: RecordConformer) -> ListReader:
-        """Return the reader of a list."""
+    def list_reader(
+        self, source: ZendeskList, conformer: RecordConformer, usage: ApiUsage
+    ) -> ListReader:
+        """Return the reader of a list; `usage` counts what it uses."""
         return ListReader(
             source,
             url=self.settings.url,
             client=self._client(
-                partial(_hint, causes=source.causes), acquire=self._rate_limit.acquire
+                partial(_hint, causes=source.causes),
+                acquire=partial(self._rate_limit.acquire, usage),
+                usage=usage,
             ),
             auth=self._auth,
             rate_limit=self._rate_limit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.http.error_messages import printable
 from tap_voicecalls.sync.full_table import FullTableStream
 from tap_voicecalls.sync.slice import Slice
@@ -28,7 +29,7 @@ class _ListStream(FullTableStream[ZendeskAccount]):
 
     def slices(self, date_range: DateRange) -> Generator[Slice]:  # noqa: ARG002 - all of the list
         """Read pages; each is a slice."""
-        reader = self.account.list_reader(self.source, self.conformer)
+        reader = self.account.list_reader(self.source, self.conformer, self.usage)
         foreign = 0
         try:
             for records in reader.pages():
@@ -40,18 +41,16 @@ class _ListStream(FullTableStream[ZendeskAccount]):
 
     def _log_what_is_odd(self, foreign: int, repeated: int) -> None:
         if foreign:
-            self.logger.warning(
-                "%s: Zendesk returned %d rows that were not requested; they are left out.",
-                self.name,
-                foreign,
+            self._warn(
+                "left out %s that Zendesk returned unrequested.", format_count(foreign, "row")
             )
         if repeated:
-            self.logger.info("%s: %d rows were returned twice.", self.name, repeated)
+            self.run.log(self.name, "%s returned twice.", format_count(repeated, "row"))
         if dropped := self.conformer.dropped:
-            self.logger.info(
-                "%s: %d fields that the schema does not define are left out: %s.",
+            self.run.log(
                 self.name,
-                len(dropped),
+                "left out %s that the schema does not define: %s.",
+                format_count(len(dropped), "field"),
                 printable(", ".join(sorted(dropped)))[:300],
             )
 
@@ -60,8 +59,8 @@ class _ListStream(FullTableStream[ZendeskAccount]):
         return True
 
     def progress_details(self, share: float) -> str:  # noqa: ARG002
-        """Return the number of pages so far."""
-        return f"{self.slices_read} pages"
+        """Return the requests so far."""
+        return format_count(self.usage.requests, "request")
 
 
 class ZendeskAgents(_ListStream):

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.http.body import InvalidResponseError
 from tap_voicecalls.timestamps import format_utc
 from tap_voicecalls.zendesk.envelope import EnvelopeParser
@@ -139,7 +140,9 @@ class PageParser:
         count = _to_number(envelope.count)
         if count is not None and count > len(records):
             has = len(records) or "none"
-            raise InvalidResponseError(f"a page that states {count} rows and has {has}")
+            raise InvalidResponseError(
+                f"a page that states {format_count(count, 'row')} and has {has}"
+            )
         end_time = _to_number(envelope.end_time)
         next_page = envelope.next_page
         return ExportPage(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import requests
 
     from tap_voicecalls.clock import Clock
+    from tap_voicecalls.http.usage import ApiUsage
 
 
 class RateLimit:
@@ -40,13 +41,18 @@ class RateLimit:
             self._resets_at = self._clock.monotonic() + wait
 
     @contextmanager
-    def acquire(self) -> Iterator[None]:
-        """Wait until a request may be sent; it is sent inside this context."""
+    def acquire(self, usage: ApiUsage) -> Iterator[None]:
+        """Wait until a request may be sent; it is sent inside this context.
+
+        Args:
+            usage: Counts the wait.
+        """
         wait = self._resets_at - self._clock.monotonic()
         if wait > 0:
             self._logger.info(
                 "Zendesk: the rate limit of the account is used up; continuing in %s.",
                 format_duration(wait),
             )
-            self._clock.sleep(wait)
+            with usage.waiting():
+                self._clock.sleep(wait)
         yield
