@@ -140,6 +140,7 @@ def sync(
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     only: str | None = None,
+    all_streams: bool = False,
     on_message: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Output:
     """Run the tap to its end, or until `on_message` raises `Killed`.
@@ -150,10 +151,13 @@ def sync(
         state: The state to start from.
         catalog: The catalog; by default the one that the tap discovers.
         only: The one stream to select.
+        all_streams: Select every stream, also those that are not selected by default.
         on_message: Called with each message before it counts as written.
     """
     output = Output()
     collector = _Collector(output, on_message)
+    if only is not None or all_streams:
+        catalog = select(catalog or make_tap(clock, config).catalog_dict, only)
     tap = make_tap(
         clock,
         config,
@@ -161,9 +165,6 @@ def sync(
         catalog=None if catalog is None else dict(catalog),
         message_writer=MessageWriter(collector),
     )
-    if only is not None:
-        for stream in tap.streams.values():
-            stream.selected = stream.name == only
     try:
         tap.sync_all()
     except SyncFailedError as error:
@@ -173,6 +174,16 @@ def sync(
     if isinstance(collector.raised, Exception):
         raise collector.raised  # a failed assertion, which the tap reports as an internal error
     return output
+
+
+def select(catalog: Mapping[str, Any], only: str | None = None) -> dict[str, Any]:
+    """Return a catalog with one stream selected, or all of them."""
+    copied = _copy(catalog)
+    for entry in copied["streams"]:
+        for it in entry["metadata"]:
+            if not it["breadcrumb"]:
+                it["metadata"]["selected"] = only in {None, entry["tap_stream_id"]}
+    return copied
 
 
 def _copy(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from jsonschema import Draft7Validator, FormatChecker
 
-from tests.harness import KEYS
+from sandbox.zendesk_lists import LISTS
+from tap_voicecalls.schemas import read_schema
+from tests.harness import KEYS, REPLICATION_KEYS
 from tests.vendors import CALLS, LEGS
 
 if TYPE_CHECKING:
@@ -23,14 +25,21 @@ if TYPE_CHECKING:
     from sandbox.hostile import Journal, Lie
     from tests.harness import Output
 
+_LISTS = {f"zendesk_{name}": endpoint for name, endpoint in LISTS.items()}
 #: The list of rows in a vendor's response, by stream.
-ROWS = {"talkdesk_calls": "entries", "zendesk_calls": "calls", "zendesk_legs": "legs"}
-REPLICATION_KEYS = {
-    "talkdesk_calls": "end_at",
-    "zendesk_calls": "updated_at",
-    "zendesk_legs": "updated_at",
+ROWS = {
+    "talkdesk_calls": "entries",
+    "zendesk_calls": "calls",
+    "zendesk_legs": "legs",
+    **{stream: endpoint.name for stream, endpoint in _LISTS.items()},
 }
-_PATHS = {"zendesk_calls": CALLS, "zendesk_legs": LEGS}
+_PATHS = {
+    "zendesk_calls": CALLS,
+    "zendesk_legs": LEGS,
+    **{stream: endpoint.path for stream, endpoint in _LISTS.items()},
+}
+#: The roles of the users that are in the stream of agents.
+_ROLES = {"agent", "admin"}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: Line separators and invisible characters that change how a log looks.
 _CONTROL = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -71,8 +80,10 @@ def gather_evidence(journal: Journal, stream: str, rows: Mapping[Any, Row], star
         rows: All rows of the vendor, by key.
         start: The earliest time that the tap has to read.
     """
-    time = REPLICATION_KEYS[stream]
-    truth = frozenset(key for key, row in rows.items() if (row[time] or "") >= start)
+    time = REPLICATION_KEYS.get(stream)
+    truth = frozenset(
+        key for key, row in rows.items() if time is None or (row[time] or "") >= start
+    )
     evidence = Evidence(truth, {key: [row] for key, row in rows.items()})
     for lie in journal.lies:
         if lie.path.removesuffix(".json") not in set(_PATHS.values()) - {_PATHS.get(stream)}:
@@ -97,6 +108,9 @@ def _add_lie(lie: Lie, stream: str, evidence: Evidence) -> None:
         _add_rows(rows, before or [], stream, evidence)
         if stream == "talkdesk_calls":
             evidence.is_conclusive &= _report_is_conclusive(body, rows, before)
+        elif stream in _LISTS:
+            is_conclusive = _list_is_conclusive(body, regular, rows, before or [])
+            evidence.is_conclusive &= is_conclusive
         else:
             evidence.is_conclusive &= _page_is_conclusive(body, regular, rows, before or [])
 
@@ -106,6 +120,8 @@ def _add_rows(rows: list[Any], before: list[Row], stream: str, evidence: Evidenc
     for row, key in zip(rows, keys, strict=True):
         if key is not None:
             evidence.rows.setdefault(key, []).append(row)
+            if stream == "zendesk_agents" and row.get("role") not in _ROLES:
+                evidence.exempt.add(key)  # not an agent, as far as Zendesk states
     if len(rows) == len(before):
         evidence.exempt |= {
             old[KEYS[stream]]
@@ -167,6 +183,20 @@ def _page_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[R
     )
     is_end_changed = body.get("end_time") != regular.get("end_time")
     return not (is_time_changed and is_end_changed)
+
+
+def _list_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[Row]) -> bool:
+    """Whether a page of a list is as it should be, or contradicts itself."""
+    if "meta" not in regular:
+        is_followed = body.get("next_page") == regular.get("next_page")
+        is_whole = is_followed and len(rows) >= len(before)
+        return is_whole or body.get("count") == regular.get("count")
+    meta = body.get("meta")
+    if not isinstance(meta, dict):
+        return True
+    is_end_changed = meta.get("has_more") is not regular["meta"]["has_more"] in {True}
+    is_cursor_same = meta.get("after_cursor") == regular["meta"]["after_cursor"]
+    return is_cursor_same and not is_end_changed and len(rows) >= len(before)
 
 
 def _to_key(value: object, stream: str) -> Any:
@@ -238,18 +268,32 @@ def check_values(records: Iterable[Row], stream: str, evidence: Evidence) -> Non
         return
     for record in records:
         versions = evidence.rows.get(record[KEYS[stream]], [])
-        losses = [list(_losses(row, record)) for row in versions]
+        schema = read_schema(stream)
+        losses = [list(_losses(row, record, schema)) for row in versions]
         assert [] in losses, f"{stream}: {min(losses, key=len, default='no such row')}"
 
 
-def _losses(row: Row, record: Row) -> Iterator[tuple[str, object, object]]:
-    """Yield the fields of a row whose value is not in its record."""
+def _losses(row: Row, record: Row, schema: Row) -> Iterator[tuple[str, object, object]]:
+    """Yield the fields of a row whose value is not in its record, although the stream takes it."""
+    takes_all = "extra_fields" in schema["properties"]
+    left_out = schema.get("x-left-out", ())
     extra = {clean(name) for name in record.get("extra_fields") or {}}
     for name, value in row.items():
         written = record.get(name) if name != "extra_fields" else None
         is_kept = _is_same(value, written) if written is not None else value in (None, "")
-        if not is_kept and clean(name) not in extra:
+        is_taken = takes_all or _fits(value, schema["properties"].get(name))
+        if not is_kept and is_taken and clean(name) not in extra and name not in left_out:
             yield name, value, written
+
+
+def _fits(value: object, column: Row | None) -> bool:
+    """Whether a value plainly has the type of a column."""
+    if column is None or column.get("format") == "date-time":
+        return False
+    kinds = {"string": str, "integer": int, "boolean": bool}
+    return type(value) is kinds[column["type"][0]] and (
+        not isinstance(value, int) or abs(value) < 2**63
+    )
 
 
 def _is_same(sent: object, written: object) -> bool:
