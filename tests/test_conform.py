@@ -51,7 +51,7 @@ def warnings() -> list[str]:
 
 @pytest.fixture
 def conformer(warnings: list[str]) -> RecordConformer:
-    return RecordConformer(SCHEMA, "id", warnings.append)
+    return RecordConformer(SCHEMA, ["id"], warnings.append)
 
 
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
@@ -260,7 +260,7 @@ json_values = st.recursive(
 def test_record_always_fits_its_schema_and_loses_nothing(row: Row) -> None:
     warnings: list[str] = []
     sent = json.loads(json.dumps(row | {"id": 7}))
-    conformed = RecordConformer(SCHEMA, "id", warnings.append).conform(json.dumps(sent).encode())
+    conformed = RecordConformer(SCHEMA, ["id"], warnings.append).conform(json.dumps(sent).encode())
     record = json.loads(_to_json(conformed))
     jsonschema.validate(
         record, SCHEMA, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
@@ -276,7 +276,7 @@ def test_record_always_fits_its_schema_and_loses_nothing(row: Row) -> None:
 @pytest.mark.parametrize("stream", ["zendesk_calls", "zendesk_legs"])
 def test_documented_zendesk_rows_conform_as_sent(stream: str) -> None:
     schema = msgspec.json.decode(resources.files(schemas).joinpath(f"{stream}.json").read_bytes())
-    conformer = RecordConformer(schema, "id", pytest.fail)
+    conformer = RecordConformer(schema, ["id"], pytest.fail)
     for row in documented_rows(stream):
         record = conform(conformer, row)
         assert record["extra_fields"] is None

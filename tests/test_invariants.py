@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sandbox.faults import Effect
     from sandbox.history import Row
+    from sandbox.talkdesk_reports import TimespanBy
 
 slow = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -200,7 +201,7 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
     window_days=st.integers(1, 31),
     jobs=st.integers(1, 6),
     job_seconds=st.sampled_from((0.0, 3.0, 90.0)),
-    timespan_field=st.sampled_from(("start_at", "end_at")),
+    timespan_by=st.sampled_from(("start", "end")),
     # At most one: a one-day window whose job fails twice is rightly an error.
     failed_jobs=st.lists(
         st.tuples(st.integers(0, 12), st.sampled_from(("failed", "deleted"))), max_size=1
@@ -213,14 +214,14 @@ def test_talkdesk_calls_are_synced_completely(
     window_days: int,
     jobs: int,
     job_seconds: float,
-    timespan_field: str,
+    timespan_by: TimespanBy,
     failed_jobs: list[tuple[int, str]],
     errors: list[tuple[int, Effect]],
     kills: list[int],
 ) -> None:
     clock = FakeClock()
     with Sandbox(
-        calls=0, clock=clock.time, job_seconds=job_seconds, timespan_field=timespan_field
+        calls=0, clock=clock.time, job_seconds=job_seconds, timespan_by=timespan_by
     ) as sandbox:
         (template,) = sandbox.talkdesk.calls.values()
         for number, ago in enumerate(hours_ago):

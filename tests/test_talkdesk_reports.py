@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from sandbox.faults import Handler
+    from sandbox.talkdesk_reports import TimespanBy
 
 DAY = timedelta(days=1)
 INVALID_IDS: tuple[Any, ...] = (1.5, True, None, {}, ["x"], "", "..", "a\nb")
@@ -103,11 +104,11 @@ def test_local_time_zone_does_not_matter(
     assert talkdesk.windows()[0][0] == days_ago(50)
 
 
-@pytest.mark.parametrize("field", ["start_at", "end_at"])
+@pytest.mark.parametrize("timespan_by", ["start", "end"])
 def test_timespan_may_mean_the_start_or_the_end_of_calls(
-    start_talkdesk: Callable[..., TalkdeskAccount], field: str
+    start_talkdesk: Callable[..., TalkdeskAccount], timespan_by: TimespanBy
 ) -> None:
-    talkdesk = start_talkdesk(calls=200, days=40, now=NOW, timespan_field=field)
+    talkdesk = start_talkdesk(calls=200, days=40, now=NOW, timespan_by=timespan_by)
     boundary = NOW - 50 * DAY + 28 * DAY
     talkdesk.put_call(
         "across the boundary of two windows",

@@ -205,7 +205,7 @@ class ReportJobs:
     def stop(self) -> None:
         """End the jobs that are running: their reports are not wanted any more."""
         self._stop.set()
-        self._slots.close()
+        self._slots.wake()
 
     def authenticate(self) -> None:
         """Fetch a token, unless there is one.
@@ -223,7 +223,7 @@ class ReportJobs:
             VoiceCallsError: No job can succeed.
         """
         clock = self._client.clock
-        with self._slots:
+        with self._slots.hold(self._stop):
             job_id = self._create(window)
             if job_id in self._used:
                 raise JobFailedError(f"job {job_id} for {window} is another window's")
@@ -302,7 +302,7 @@ class ReportJobs:
             )
             if not isinstance(created, _Rejection):
                 break
-            if wait := self._slots.refused(created.retry_after):
+            if wait := self._slots.refused(created.retry_after, self._stop):
                 self._logger.warning(
                     "Talkdesk: rate limit reached (429 Too Many Requests): the account's quota of "
                     "report jobs is used up; retrying in %s.",
