@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from sandbox.history import Row
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
-KEYS = {"talkdesk_calls": "call_id", "zendesk_calls": "id", "zendesk_legs": "id"}
+_STREAMS = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False).streams
+#: The primary key of each stream.
+KEYS = {name: stream.primary_keys[0] for name, stream in _STREAMS.items()}
+#: The replication key of each incremental stream.
+REPLICATION_KEYS = {
+    name: stream.replication_key for name, stream in _STREAMS.items() if stream.replication_key
+}
+#: The streams that are read unless others are selected.
+DEFAULT_STREAMS = tuple(name for name, stream in _STREAMS.items() if stream.selected_by_default)
 
 
 class FakeClock(Clock):
@@ -132,6 +140,7 @@ def sync(
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     only: str | None = None,
+    all_streams: bool = False,
     on_message: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Output:
     """Run the tap to its end, or until `on_message` raises `Killed`.
@@ -142,6 +151,7 @@ def sync(
         state: The state to start from.
         catalog: The catalog; by default the one that the tap discovers.
         only: The one stream to select.
+        all_streams: Select every stream, also those that are not selected by default.
         on_message: Called with each message before it counts as written.
     """
     output = Output()
@@ -153,9 +163,9 @@ def sync(
         catalog=None if catalog is None else dict(catalog),
         message_writer=MessageWriter(collector),
     )
-    if only is not None:
+    if only is not None or all_streams:
         for stream in tap.streams.values():
-            stream.selected = stream.name == only
+            stream.selected = all_streams or stream.name == only
     try:
         tap.sync_all()
     except SyncFailedError as error:
@@ -179,10 +189,9 @@ def timestamp(moment: datetime) -> str:
 
 def bookmarks(**values: str) -> dict[str, Any]:
     """Return a state with the bookmarks of some streams."""
-    keys = {"talkdesk_calls": "end_at", "zendesk_calls": "updated_at", "zendesk_legs": "updated_at"}
     return {
         "bookmarks": {
-            stream: {"replication_key": keys[stream], "replication_key_value": value}
+            stream: {"replication_key": REPLICATION_KEYS[stream], "replication_key_value": value}
             for stream, value in values.items()
         }
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from jsonschema import Draft7Validator, FormatChecker
 
-from tests.harness import KEYS
+from tests.harness import KEYS, REPLICATION_KEYS
 from tests.vendors import CALLS, LEGS
 
 if TYPE_CHECKING:
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 #: The list of rows in a vendor's response, by stream.
 ROWS = {"talkdesk_calls": "entries", "zendesk_calls": "calls", "zendesk_legs": "legs"}
-REPLICATION_KEYS = {
-    "talkdesk_calls": "end_at",
-    "zendesk_calls": "updated_at",
-    "zendesk_legs": "updated_at",
-}
 _PATHS = {"zendesk_calls": CALLS, "zendesk_legs": LEGS}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: Line separators and invisible characters that change how a log looks.

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from threading import Event
     from types import FrameType
 
-    from sandbox.history import Row
-
 TestT = TypeVar("TestT", bound="Callable[..., None]")
 
 #: The longest run in hours, by the fake clock.
@@ -279,9 +277,4 @@ def _secrets(sandbox: Sandbox) -> tuple[str, ...]:
 
 
 def _evidence(sandbox: Sandbox, stream: str, journal: Journal) -> Evidence:
-    rows: dict[str, dict[Any, Row]] = {
-        "talkdesk_calls": dict(sandbox.talkdesk.calls),
-        "zendesk_calls": dict(sandbox.zendesk.calls),
-        "zendesk_legs": dict(sandbox.zendesk.legs),
-    }
-    return gather_evidence(journal, stream, rows[stream], timestamp(START))
+    return gather_evidence(journal, stream, sandbox.rows[stream], timestamp(START))

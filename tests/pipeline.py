@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.harness import KEYS, timestamp
+from tests.harness import DEFAULT_STREAMS, KEYS, timestamp
 
 if TYPE_CHECKING:
     from demo.database import Database
@@ -52,12 +52,11 @@ class Pipeline:
     def snapshot(self) -> Snapshot:
         """Return the current state."""
         return Snapshot(
+            {stream: dict(rows) for stream, rows in self.sandbox.rows.items()},
             {
-                "talkdesk_calls": dict(self.sandbox.talkdesk.calls),
-                "zendesk_calls": dict(self.sandbox.zendesk.calls),
-                "zendesk_legs": dict(self.sandbox.zendesk.legs),
+                stream: read_table(self.postgres, "tap_voicecalls", stream)
+                for stream in DEFAULT_STREAMS
             },
-            {stream: read_table(self.postgres, "tap_voicecalls", stream) for stream in KEYS},
             get_bookmarks(self.meltano),
         )
 

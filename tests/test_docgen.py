@@ -110,7 +110,8 @@ def test_readme_names_keys_of_each_stream(stream: str) -> None:
     ]
     entry = snapshot(stream)
     (key,) = entry["key_properties"]
-    assert line.endswith(f" | `{key}` | `{entry['replication_key']}` |")
+    replication_key = f"`{entry['replication_key']}`" if "replication_key" in entry else "none"
+    assert line.endswith(f" | `{key}` | {replication_key} |")
 
 
 def test_replace_section_keeps_other_lines() -> None:

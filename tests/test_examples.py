@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from demo.database import database
 from sandbox import Sandbox
-from tests.harness import KEYS, NOW, FakeClock, sync, timestamp
+from tests.harness import DEFAULT_STREAMS, NOW, FakeClock, sync, timestamp
 from tests.targets import TARGET_ENVIRONMENT, target_command
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ def test_view_works_with_one_vendor(loaded: Loaded, vendor: str) -> None:
     execute, view = loaded.warehouse.execute, loaded.warehouse.view
     schema, vendor_schema = loaded.warehouse.config["default_target_schema"], f"only_{vendor}"
     execute(f"create schema {vendor_schema}")
-    for table in KEYS:
+    for table in DEFAULT_STREAMS:
         if table.startswith(vendor):
             execute(f"create table {vendor_schema}.{table} as table {schema}.{table}")
     (other,) = {*VENDORS} - {vendor}

@@ -12,7 +12,7 @@ import pytest
 from sandbox import Fault
 from sandbox.zendesk import PATH
 from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import KEYS
+from tests.harness import DEFAULT_STREAMS, REPLICATION_KEYS
 from tests.pipeline import (
     JOB,
     SCHEDULE,
@@ -76,7 +76,7 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
     return Incident(refreshed, failed, after_failure, pipeline.snapshot(), *overlapping)
 
 
-@pytest.mark.parametrize("stream", KEYS)
+@pytest.mark.parametrize("stream", DEFAULT_STREAMS)
 def test_full_refresh_reloads_existing_rows(
     two_runs: TwoRuns, incident: Incident, stream: str
 ) -> None:
@@ -84,8 +84,7 @@ def test_full_refresh_reloads_existing_rows(
     last_write = max(row["_sdc_batched_at"] for row in before.values())
     table = incident.refreshed.tables[stream]
     start = datetime.fromisoformat(recent_start()["TAP_VOICECALLS_START_DATE"].replace("Z", ""))
-    replication_key = "end_at" if stream == "talkdesk_calls" else "updated_at"
-    recent = [row for row in table.values() if row[replication_key] > start]
+    recent = [row for row in table.values() if row[REPLICATION_KEYS[stream]] > start]
     assert len(recent) >= 60
     assert all(row["_sdc_batched_at"] > last_write for row in recent)
     assert table.keys() == incident.refreshed.source[stream].keys()
