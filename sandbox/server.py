@@ -203,7 +203,7 @@ class Sandbox:
     def rows(self) -> dict[str, dict[Any, Row]]:
         """The latest version of each row, by stream and primary key."""
         return {
-            "talkdesk_calls": self.talkdesk.calls,
+            **{f"talkdesk_{report}": rows for report, rows in self.talkdesk.rows.items()},
             **{f"zendesk_{resource}": rows for resource, rows in self.zendesk.rows.items()},
         }
 

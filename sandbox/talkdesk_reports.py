@@ -51,9 +51,9 @@ class ReportRows:
     """The rows of an account's reports: calls, and what follows from them.
 
     Attributes:
-        status_cut: Where a row of `user_status` is cut without a change of the status, beside the
-            end of a month: at each `midnight`, at the ends of the report's `timespan`, or `never`.
-            Talkdesk does not document it.
+        status_cut: Where a row of `user_status` is cut without a change of the status, except at
+            the end of a month: at each `midnight`, at the ends of the report's `timespan`, or
+            `never`. Talkdesk does not document it.
     """
 
     def __init__(self, calls: Mapping[str, Row], *, timespan_by: TimespanBy) -> None:

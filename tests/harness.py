@@ -7,6 +7,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tap_voicecalls.clock import Clock
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 _STREAMS = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False).streams
-#: The primary key of each stream.
+#: The primary key of each stream, or the first field of it.
 KEYS = {name: stream.primary_keys[0] for name, stream in _STREAMS.items()}
 #: The replication key of each incremental stream.
 REPLICATION_KEYS = {
@@ -29,6 +30,11 @@ REPLICATION_KEYS = {
 }
 #: The streams that are read unless others are selected.
 DEFAULT_STREAMS = tuple(name for name, stream in _STREAMS.items() if stream.selected_by_default)
+
+
+def row_key(stream: str, row: Row) -> Any:
+    """Return the value of a row's primary key, or a tuple of several."""
+    return itemgetter(*_STREAMS[stream].primary_keys)(row)
 
 
 class FakeClock(Clock):
@@ -80,7 +86,7 @@ class Output:
 
     def latest(self, stream: str) -> dict[Any, Row]:
         """Return the last record of each key, as a target that upserts holds it."""
-        return {record[KEYS[stream]]: record for record in self.records(stream)}
+        return {row_key(stream, record): record for record in self.records(stream)}
 
     @property
     def states(self) -> list[dict[str, Any]]:
