@@ -40,7 +40,7 @@ _NOTES = (
     "Façade: très pressé; naïve",
     "Tab\there, back\\slash, emoji 📞",
 )
-_GROUPS = ("agents", "billing", "support,overflow")
+_GROUPS = ("agents", "billing", "support+overflow")
 #: The call volume by hour of the day (UTC) and by day of the week (from Monday), in percent of the
 #: busiest.
 _BY_HOUR = (2, 1, 1, 1, 2, 4, 10, 28, 62, 90, 100, 92, 68, 74, 88, 84, 72, 52, 34, 22, 15, 10, 6, 3)

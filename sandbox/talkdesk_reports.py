@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.history import Row
 
     TimespanBy = Literal["start", "end"]
+    StatusCut = Literal["midnight", "timespan", "never"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class ReportRows:
             calls: The calls, by id.
             timespan_by: Whether a report's timespan selects rows by their start or their end.
         """
-        self.status_cut: Literal["midnight", "timespan", "never"] = "midnight"
+        self.status_cut: StatusCut = "midnight"
         self._by = timespan_by
         self.calls = Table(calls, key="call_id", order_by=getattr(REPORTS["calls"], timespan_by))
 

@@ -37,6 +37,19 @@ def row_key(stream: str, row: Row) -> Any:
     return itemgetter(*_STREAMS[stream].primary_keys)(row)
 
 
+def as_written(stream: str, row: Row) -> Row:
+    """Return the values of a vendor's row as a record has them: with timestamps in one form."""
+    columns = _STREAMS[stream].schema["properties"]
+    return {
+        name: _as_utc(value) if columns[name].get("format") == "date-time" else value
+        for name, value in row.items()
+    }
+
+
+def _as_utc(text: str | None) -> str | None:
+    return f"{text[:10]}T{text[11:19]}Z" if text else None
+
+
 class FakeClock(Clock):
     """A clock that moves only when something sleeps, or by `advance`."""
 
