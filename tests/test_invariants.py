@@ -16,12 +16,21 @@ from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
 from sandbox.faults import NotJson, Reset, Respond, Truncate
-from sandbox.talkdesk import JOBS
+from sandbox.talkdesk import jobs_path
 from sandbox.zendesk import PATH
-from tests.harness import NOW, FakeClock, Killed, sync, timestamp
+from tests.harness import (
+    NOW,
+    REPLICATION_KEYS,
+    FakeClock,
+    Killed,
+    as_written,
+    row_key,
+    sync,
+    timestamp,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sandbox.faults import Effect
     from sandbox.history import Row
@@ -52,19 +61,17 @@ class StateInvariantChecker:
 
     Attributes:
         stream: The stream to check.
-        key: Its primary key.
-        replication_key: Its replication key.
         rows: The vendor's rows, by key.
         is_visible: Whether the API returns the row with this key yet.
+        since: The time from which rows have to be read.
         records: The latest record of each key.
         kill_after: The number of messages after which the tap is killed; None for never.
     """
 
     stream: str
-    key: str
-    replication_key: str
     rows: dict[Any, Row]
     is_visible: Callable[[Any], bool]
+    since: str = "2026"
     records: dict[Any, Row] = field(default_factory=dict)
     kill_after: int | None = None
 
@@ -74,23 +81,30 @@ class StateInvariantChecker:
             if self.kill_after < 0:
                 raise Killed
         if message["type"] == "RECORD":
-            self.records[message["record"][self.key]] = message["record"]
+            self.records[row_key(self.stream, message["record"])] = message["record"]
         if message["type"] == "STATE":
             bookmark = message["value"]["bookmarks"].get(self.stream, {})
             self.check_state(bookmark.get("replication_key_value") or "")
 
     def check_state(self, bookmark: str) -> None:
         """Assert that every visible row before the bookmark has been written."""
-        for key, row in self.rows.items():
-            if "2026" <= row[self.replication_key] < bookmark and self.is_visible(key):
+        time = REPLICATION_KEYS[self.stream]
+        for key, row in self._written_rows():
+            if row[time] < bookmark and self.is_visible(key):
                 assert key in self.records, (bookmark, row)
-                assert self.records[key][self.replication_key] >= row[self.replication_key]
+                assert self.records[key][time] >= row[time]
 
     def check_complete(self) -> None:
         """Assert that a target holds the vendor's latest version of every row."""
-        for key, row in self.rows.items():
-            if row[self.replication_key] >= "2026":
-                assert {name: self.records[key][name] for name in row} == row
+        for key, row in self._written_rows():
+            assert {name: self.records[key][name] for name in row} == row
+
+    def _written_rows(self) -> Iterator[tuple[Any, Row]]:
+        """Yield the rows that have to be read, by the key of their record."""
+        for row in self.rows.values():
+            written = as_written(self.stream, row)
+            if written[REPLICATION_KEYS[self.stream]] >= self.since:
+                yield row_key(self.stream, written), written
 
 
 ages = st.one_of(
@@ -167,8 +181,6 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
         config["start_date"] = "2026-01-01T00:00:00Z"
         checker = StateInvariantChecker(
             "zendesk_calls",
-            "id",
-            "updated_at",
             sandbox.zendesk.calls,
             lambda call_id: hidden.get(call_id, 0) <= clock.time(),
         )
@@ -195,8 +207,9 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
         assert request_count <= row_count / smallest_step + 5
 
 
-@slow
+@settings(slow, max_examples=120)
 @given(
+    stream=st.sampled_from([name for name in REPLICATION_KEYS if name.startswith("talkdesk_")]),
     hours_ago=st.lists(st.floats(0, 60 * 24), max_size=25),
     window_days=st.integers(1, 31),
     jobs=st.integers(1, 6),
@@ -209,7 +222,8 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
     errors=transient_errors,
     kills=st.lists(st.integers(0, 30), max_size=3),
 )
-def test_talkdesk_calls_are_synced_completely(
+def test_talkdesk_reports_are_synced_completely(
+    stream: str,
     hours_ago: list[float],
     window_days: int,
     jobs: int,
@@ -223,50 +237,51 @@ def test_talkdesk_calls_are_synced_completely(
     with Sandbox(
         calls=0, clock=clock.time, job_seconds=job_seconds, timespan_by=timespan_by
     ) as sandbox:
+        path = jobs_path(stream.removeprefix("talkdesk_"))
+        is_by_day = stream == "talkdesk_user_status"
         (template,) = sandbox.talkdesk.calls.values()
+        template |= {"type": "inbound", "wait_time": 30, "csat_survey_time": None}
         for number, ago in enumerate(hours_ago):
             ended = NOW - timedelta(hours=ago, seconds=1)
             times = {
                 "start_at": timestamp(ended - timedelta(minutes=20)),
                 "end_at": timestamp(ended),
             }
-            sandbox.talkdesk.put_call(
-                template | times | {"call_id": f"call-{number}", "csat_survey_time": None}
-            )
+            sandbox.talkdesk.put_call(template | times | {"call_id": f"call-{number}"})
         sandbox.talkdesk.calls.pop(template["call_id"])
         for after, status in failed_jobs:
-            sandbox.faults.add(Fault.job(JOBS, after=after, status=status))
+            sandbox.faults.add(Fault.job(path, after=after, status=status))
         for after, effect in errors:
             sandbox.faults.add(Fault("/*", effect, after=after))
 
         config = {name: value for name, value in sandbox.config.items() if "zendesk" not in name}
         config |= {
-            "start_date": timestamp(NOW - timedelta(days=61)),
+            "start_date": timestamp(NOW - timedelta(days=9 if is_by_day else 61)),
             "talkdesk_window_days": window_days,
             "talkdesk_concurrent_jobs": jobs,
         }
         checker = StateInvariantChecker(
-            "talkdesk_calls", "call_id", "end_at", sandbox.talkdesk.calls, lambda _: True
+            stream, sandbox.rows[stream], lambda _: True, since=config["start_date"]
         )
         state: dict[str, Any] | None = None
         for kill in kills:
             checker.kill_after = kill
-            killed = sync(config, clock=clock, state=state, on_message=checker)
+            killed = sync(config, clock=clock, state=state, only=stream, on_message=checker)
             assert killed.failures == {}
             state = killed.state or state
         checker.kill_after = None
-        clock.advance(minutes=10)
+        clock.advance(minutes=20)
         sandbox.forget_requests()
-        output = sync(config, clock=clock, state=state, on_message=checker)
+        output = sync(config, clock=clock, state=state, only=stream, on_message=checker)
         assert output.failures == {}
         checker.check_complete()
         _assert_no_gaps(
             [
                 (request.body["timespan"]["from"], request.body["timespan"]["to"])
                 for request in sandbox.requests
-                if request.path == JOBS and request.status == 202
+                if request.path == path and request.status == 202
             ],
-            timedelta(days=window_days),
+            timedelta(days=1 if is_by_day else window_days),
         )
 
 
