@@ -9,9 +9,11 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
+from sandbox import directory
+
 Row = dict[str, Any]
 
-#: Files of rows copied unchanged from the vendors' documentation, one for each stream.
+#: Files of example rows, one for each stream.
 EXAMPLES = tuple(
     sorted(
         path.name.removesuffix(".json")
@@ -74,7 +76,7 @@ class History:
     """The rows of both vendors, by id; at first the documented ones.
 
     Attributes:
-        zendesk: The rows of each resource, such as `calls`.
+        zendesk: The rows of each resource, such as `calls`; customers are among the `agents`.
         talkdesk_calls: The calls.
     """
 
@@ -97,6 +99,8 @@ class HistoryGenerator:
         """Seed the generator."""
         self._random = Random(seed)
         self._next_id = 32274722703636
+        #: The phone number of each line that a Zendesk call used.
+        self._lines = {10062: "+13308828232"}  # of the documented example
 
     def generate(self, *, calls: int, days: float, now: datetime) -> History:
         """Return a history with `calls` calls of each vendor over the `days` before `now`."""
@@ -106,6 +110,10 @@ class HistoryGenerator:
             row = self.zendesk_call(started_at, newest=now)
             zendesk_calls[row["id"]] = row
             zendesk_legs.update((leg["id"], leg) for leg in self.zendesk_legs(row))
+        agents = (*_AGENTS, ("Avery Example", 10011))  # the last one of the documented example
+        history.zendesk["agents"] |= directory.users(agents)
+        history.zendesk["groups"] |= directory.groups()
+        history.zendesk["phone_numbers"] |= self.zendesk_phone_numbers()
         for started_at in self._start_times(calls, days, now):
             row = self.talkdesk_call(started_at)
             history.talkdesk_calls[row["call_id"]] = row
@@ -147,6 +155,7 @@ class HistoryGenerator:
             updated_at = min(updated_at, newest)
         number = self._number()
         line_id = 360000000000 + random.randint(1, 5)
+        number = self._lines.setdefault(line_id, number)
         return {
             "id": self._id(),
             "created_at": format_utc(started_at),
@@ -202,6 +211,10 @@ class HistoryGenerator:
             "copilot_suggestions_generated_successful": None,
             "copilot_suggestions_generated_total": None,
         }
+
+    def zendesk_phone_numbers(self) -> dict[int, Row]:
+        """Return the phone numbers, by id: those of the calls so far, and others."""
+        return directory.phone_numbers(self._lines)
 
     def zendesk_legs(self, call: Row) -> list[Row]:
         """Return the legs of a call, all with its `updated_at`.

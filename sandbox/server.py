@@ -249,6 +249,8 @@ class Sandbox:
                 self.zendesk.put_leg(leg | {"updated_at": updated_at})
             changed["zendesk_calls"] += 1
             changed["zendesk_legs"] += len(call_legs)
+        numbers = self.zendesk.lists["phone_numbers"]
+        numbers |= self._generator.zendesk_phone_numbers() | numbers  # of lines used since then
         return changed
 
     def _change_talkdesk(self, count: int, at: datetime) -> dict[str, int]:

@@ -459,6 +459,7 @@ def test_control_api_changes_calls(sandbox: Sandbox) -> None:
     changed = requests.post(f"{control}/change?count=10", timeout=5).json()
     after = requests.get(f"{control}/truth", timeout=5).json()
     assert after == {stream: len(rows) for stream, rows in sandbox.rows.items()}
+    assert after["zendesk_calls"] == len(sandbox.zendesk.calls)
     assert after["zendesk_calls"] - before["zendesk_calls"] == 2
     assert changed["zendesk_calls"] == 12
     assert requests.post(f"{control}/change?count=some", timeout=5).status_code == 400
@@ -474,3 +475,80 @@ def test_control_api_adds_and_clears_faults(sandbox: Sandbox) -> None:
     assert zendesk_get(sandbox, url).status_code == 200
     assert requests.post(control, json={"path": "*", "mood": "bad"}, timeout=5).status_code == 400
     assert [request.path for request in sandbox.requests] == [f"{PATH}/calls"] * 2
+
+
+# Zendesk's lists
+
+
+def get_list(sandbox: Sandbox, path: str) -> dict[str, Any]:
+    response = zendesk_get(sandbox, f"{sandbox.zendesk.url}/api/v2/{path}")
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def cursor_pages(sandbox: Sandbox, path: str) -> list[dict[str, Any]]:
+    pages = [get_list(sandbox, path)]
+    while pages[-1]["meta"]["has_more"]:
+        pages.append(zendesk_get(sandbox, pages[-1]["links"]["next"]).json())
+    return pages
+
+
+def test_cursor_pages_of_a_list_have_each_row_once(sandbox: Sandbox) -> None:
+    pages = cursor_pages(sandbox, "groups?exclude_deleted=false&page[size]=7")
+    rows = [row for page in pages for row in page["groups"]]
+    assert [len(page["groups"]) for page in pages] == [7, 7, 2]
+    assert {row["id"] for row in rows} == sandbox.zendesk.lists["groups"].keys()
+    # No mark of the end but `has_more`.
+    assert pages[-1]["links"]["next"]
+    assert pages[-1]["meta"]["after_cursor"]
+
+
+def test_list_without_page_size_has_offset_pages(sandbox: Sandbox) -> None:
+    page = get_list(sandbox, "users?per_page=15")
+    assert "meta" not in page
+    assert (len(page["users"]), page["count"]) == (15, len(sandbox.zendesk.lists["agents"]))
+    following = zendesk_get(sandbox, page["next_page"]).json()
+    assert page["previous_page"] is None
+    assert following["previous_page"]
+    assert not {row["id"] for row in page["users"]} & {row["id"] for row in following["users"]}
+
+
+def test_phone_numbers_have_no_cursor_pages(sandbox: Sandbox) -> None:
+    response = zendesk_get(
+        sandbox, f"{sandbox.zendesk.url}/api/v2/channels/voice/phone_numbers?page[size]=100"
+    )
+    assert (response.status_code, "page must be an integer" in response.text) == (400, True)
+    assert get_list(sandbox, "channels/voice/phone_numbers")["next_page"] is None
+
+
+def test_lists_are_filtered_as_requested(sandbox: Sandbox) -> None:
+    def users(query: str) -> list[dict[str, Any]]:
+        pages = cursor_pages(sandbox, f"users?{query}page[size]=20")
+        return [row for page in pages for row in page["users"]]
+
+    assert {row["role"] for row in users("role[]=agent&role[]=admin&")} == {"agent", "admin"}
+    assert {row["role"] for row in users("")} == {"agent", "admin", "end-user"}
+    groups = get_list(sandbox, "groups?page[size]=100")["groups"]
+    assert not any(row["deleted"] for row in groups)
+
+
+def test_ids_of_calls_and_legs_are_in_the_lists(sandbox: Sandbox) -> None:
+    sandbox.change_calls(40)
+    rows = sandbox.zendesk.rows
+    calls, legs = rows["calls"].values(), rows["legs"].values()
+    agents = {row["agent_id"] for row in (*calls, *legs)} - {0, None}
+    groups = {row.get("call_group_id") for row in calls} - {None}
+    assert agents <= rows["agents"].keys()
+    assert groups <= rows["groups"].keys()
+    for call in calls:
+        assert rows["phone_numbers"][call["phone_number_id"]]["number"] == call["phone_number"]
+
+
+def test_lists_have_the_rate_limit_of_the_account(sandbox: Sandbox, clock: FakeClock) -> None:
+    sandbox.zendesk.list_requests_per_minute = 2
+    url = f"{sandbox.zendesk.url}/api/v2/groups"
+    statuses = [zendesk_get(sandbox, url).status_code for _ in range(3)]
+    limited = zendesk_get(sandbox, url)
+    assert statuses == [200, 200, 429]
+    clock.advance(seconds=int(limited.headers["Retry-After"]))
+    assert zendesk_get(sandbox, url).status_code == 200
