@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 _STREAMS = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False).streams
-#: The primary key of each stream, or the first field of it.
-KEYS = {name: stream.primary_keys[0] for name, stream in _STREAMS.items()}
+#: The primary key of each stream.
+PRIMARY_KEYS = {name: tuple(stream.primary_keys) for name, stream in _STREAMS.items()}
+#: The primary key of each stream, or its first field.
+KEYS = {name: keys[0] for name, keys in PRIMARY_KEYS.items()}
 #: The replication key of each incremental stream.
 REPLICATION_KEYS = {
     name: stream.replication_key for name, stream in _STREAMS.items() if stream.replication_key
@@ -34,7 +36,7 @@ DEFAULT_STREAMS = tuple(name for name, stream in _STREAMS.items() if stream.sele
 
 def row_key(stream: str, row: Row) -> Any:
     """Return the value of a row's primary key, or a tuple of several."""
-    return itemgetter(*_STREAMS[stream].primary_keys)(row)
+    return itemgetter(*PRIMARY_KEYS[stream])(row)
 
 
 def as_written(stream: str, row: Row) -> Row:

@@ -13,18 +13,27 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from jsonschema import Draft7Validator, FormatChecker
 
-from tests.harness import KEYS, REPLICATION_KEYS
+from tests.harness import KEYS, PRIMARY_KEYS, REPLICATION_KEYS, as_written
+from tests.hostile_attacks import load_schema
 from tests.vendors import CALLS, LEGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from sandbox.history import Row
     from sandbox.hostile import Journal, Lie
     from tests.harness import Output
 
+
+def is_report(stream: str) -> bool:
+    """Whether a stream is a report of Talkdesk."""
+    return stream.startswith("talkdesk_")
+
+
 #: The list of rows in a vendor's response, by stream.
-ROWS = {"talkdesk_calls": "entries", "zendesk_calls": "calls", "zendesk_legs": "legs"}
+ROWS = {
+    stream: "entries" if is_report(stream) else stream.removeprefix("zendesk_") for stream in KEYS
+}
 _PATHS = {"zendesk_calls": CALLS, "zendesk_legs": LEGS}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: Line separators and invisible characters that change how a log looks.
@@ -57,18 +66,23 @@ class Evidence:
     is_harmless: bool = True
 
 
-def gather_evidence(journal: Journal, stream: str, rows: Mapping[Any, Row], start: str) -> Evidence:
+def gather_evidence(
+    journal: Journal, stream: str, rows: Iterable[Row], start: str, end: str
+) -> Evidence:
     """Return what a vendor said about a stream.
 
     Args:
         journal: The distorted responses.
         stream: The stream.
-        rows: All rows of the vendor, by key.
+        rows: All rows of the vendor.
         start: The earliest time that the tap has to read.
+        end: The time up to which it has to read.
     """
-    time = REPLICATION_KEYS[stream]
-    truth = frozenset(key for key, row in rows.items() if (row[time] or "") >= start)
-    evidence = Evidence(truth, {key: [row] for key, row in rows.items()})
+    time, keys = REPLICATION_KEYS[stream], {_key(row, stream): row for row in rows}
+    truth = frozenset(
+        key for key, row in keys.items() if start <= (as_written(stream, row)[time] or "") <= end
+    )
+    evidence = Evidence(truth, {key: [row] for key, row in keys.items()})
     for lie in journal.lies:
         if lie.path.removesuffix(".json") not in set(_PATHS.values()) - {_PATHS.get(stream)}:
             _add_lie(lie, stream, evidence)
@@ -90,22 +104,22 @@ def _add_lie(lie: Lie, stream: str, evidence: Evidence) -> None:
     if isinstance(rows, list):
         before = regular.get(name)
         _add_rows(rows, before or [], stream, evidence)
-        if stream == "talkdesk_calls":
+        if is_report(stream):
             evidence.is_conclusive &= _report_is_conclusive(body, rows, before)
         else:
             evidence.is_conclusive &= _page_is_conclusive(body, regular, rows, before or [])
 
 
 def _add_rows(rows: list[Any], before: list[Row], stream: str, evidence: Evidence) -> None:
-    keys = [_to_key(row.get(KEYS[stream]), stream) if _is_row(row) else None for row in rows]
+    keys = [_key(row, stream) if _is_row(row) else None for row in rows]
     for row, key in zip(rows, keys, strict=True):
         if key is not None:
             evidence.rows.setdefault(key, []).append(row)
     if len(rows) == len(before):
         evidence.exempt |= {
-            old[KEYS[stream]]
+            _key(old, stream)
             for old, key in zip(before, keys, strict=True)
-            if key not in {None, old[KEYS[stream]]}
+            if key not in {None, _key(old, stream)}
         }
 
 
@@ -126,7 +140,7 @@ def _is_whole(lie: Lie) -> bool:
 
 def _is_harmless(lie: Lie, stream: str) -> bool:
     """Whether a response differs from the regular one by values of rows alone."""
-    name, key = ROWS[stream], KEYS[stream]
+    name = ROWS[stream]
     if not _is_whole(lie) or replace(lie.sent, body=b"") != replace(lie.regular, body=b""):
         return False
     try:
@@ -142,7 +156,7 @@ def _is_harmless(lie: Lie, stream: str) -> bool:
         and isinstance(rows, list)
         and len(rows) == len(before)
         and all(
-            isinstance(row, dict) and row.get(key) == old[key]
+            isinstance(row, dict) and all(row.get(key) == old[key] for key in PRIMARY_KEYS[stream])
             for row, old in zip(rows, before, strict=True)
         )
     )
@@ -164,9 +178,16 @@ def _page_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[R
     return not (is_time_changed and is_end_changed)
 
 
-def _to_key(value: object, stream: str) -> Any:
-    """Return what the tap may make of a key, or None if it is none."""
-    if stream == "talkdesk_calls":
+def _key(row: Row, stream: str) -> Any:
+    """Return what the tap may make of a row's key, or None if it is none."""
+    parts = tuple(_key_part(row.get(name), name, stream) for name in PRIMARY_KEYS[stream])
+    return None if None in parts else parts
+
+
+def _key_part(value: object, name: str, stream: str) -> Any:
+    if load_schema(stream)["properties"][name].get("format") == "date-time":
+        return _moment(value) if isinstance(value, str) else None
+    if is_report(stream):
         if isinstance(value, str):
             return clean(value) or None
         return json.dumps(value, default=str) if isinstance(value, int | Decimal) else None
@@ -220,7 +241,7 @@ def check_succeeded(output: Output, stream: str, evidence: Evidence) -> None:
 def check_complete(records: Iterable[Row], stream: str, evidence: Evidence) -> None:
     """Assert that every row is there, unless no one can know that it is missing."""
     if evidence.is_conclusive:
-        written = {record[KEYS[stream]] for record in records}
+        written = {_key(record, stream) for record in records}
         missing = evidence.truth - written - evidence.exempt
         assert not missing, f"{stream}: {len(missing)} of {len(evidence.truth)} rows are missing"
 
@@ -230,7 +251,7 @@ def check_values(records: Iterable[Row], stream: str, evidence: Evidence) -> Non
     if not evidence.is_readable:
         return
     for record in records:
-        versions = evidence.rows.get(record[KEYS[stream]], [])
+        versions = evidence.rows.get(_key(record, stream), [])
         losses = [list(_losses(row, record)) for row in versions]
         assert [] in losses, f"{stream}: {min(losses, key=len, default='no such row')}"
 

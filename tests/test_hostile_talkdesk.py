@@ -25,8 +25,8 @@ from sandbox.hostile import (
     SetField,
     SetStatus,
 )
-from sandbox.talkdesk import JOBS
-from tests.hostile_attacks import describe, job_ends, talkdesk_attacks
+from tests.harness import KEYS
+from tests.hostile_attacks import JOBS, describe, job_ends, talkdesk_attacks
 from tests.hostile_run import HostileRun, World, hostile, open_world, with_seed
 from tests.hostile_values import BODIES, RAW, VALUES
 from tests.vendors import FILE, PRESIGNED
@@ -34,6 +34,7 @@ from tests.vendors import FILE, PRESIGNED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+STREAMS = [stream for stream in KEYS if stream.startswith("talkdesk_")]
 CONFIG: dict[str, Any] = {
     "talkdesk_window_days": 5,
     "talkdesk_job_timeout_seconds": 600,
@@ -43,6 +44,7 @@ CONFIG: dict[str, Any] = {
 #: Attacks that succeeded once, by what they did.
 FOUND: dict[str, list[Attack]] = {
     "the same job for two windows": [Attack(JOBS, (Replay(),), after=1)],
+    "the job of the request before": [Attack(JOBS, (Replay(),), times=None)],
     "bidirectional text in a job's ID": [
         Attack(JOBS, (SetField(("job", "id"), VALUES["bidi"]),), times=None),
     ],
@@ -71,7 +73,7 @@ def world() -> Iterator[World]:
 @hostile
 @with_seed
 @given(
-    attacks=talkdesk_attacks,
+    attack=st.one_of([st.tuples(st.just(it), talkdesk_attacks(it)) for it in STREAMS]),
     ends=job_ends,
     job_body=st.sampled_from(("nested", "nested", "nested", "flat")),
     job_seconds=st.sampled_from((0.0, 40.0)),
@@ -80,18 +82,20 @@ def world() -> Iterator[World]:
 )
 def test_hostile_talkdesk(
     world: World,
-    attacks: list[Attack],
+    attack: tuple[str, list[Attack]],
     ends: list[dict[str, Any]],
     job_body: str,
     job_seconds: float,
     concurrent_jobs: int,
     kill: int,
 ) -> None:
-    note("\n".join(map(describe, attacks)))
+    stream, attacks = attack
+    note("\n".join([stream, *map(describe, attacks)]))
     HostileRun(
         world,
         "talkdesk",
         attacks,
+        stream=stream,
         faults=[Fault.job(JOBS, **end) for end in ends],
         options={"job_body": job_body, "job_seconds": job_seconds},
         config=CONFIG | {"talkdesk_concurrent_jobs": concurrent_jobs},

@@ -9,7 +9,7 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from http import HTTPStatus
 from threading import Thread
@@ -225,9 +225,6 @@ class ReportJobs:
         clock = self._client.clock
         with self._slots.hold(self._stop):
             job_id = self._create(window)
-            if job_id in self._used:
-                raise JobFailedError(f"job {job_id} for {window} is another window's")
-            self._used.add(job_id)
             created = clock.monotonic()
             try:
                 return self._wait_for_file(job_id, window, timeout.total_seconds())
@@ -279,6 +276,12 @@ class ReportJobs:
         thread.join(CANCEL_TIMEOUT)
 
     def _create(self, window: Window) -> str:
+        """Create a job and return its ID.
+
+        Raises:
+            JobFailedError: The response is about the job of another window.
+            VoiceCallsError: No job can be created.
+        """
         body = {
             "name": "tap-voicecalls",
             # At the top level: inside `timespan` it would be ignored.
@@ -319,6 +322,9 @@ class ReportJobs:
                 f"Talkdesk created a report job for {window} without a valid ID. Check "
                 f"talkdesk_api_url; if it is right, contact Talkdesk's support."
             )
+        if job_id in self._used or _is_apart(job.get("timespan"), window):
+            raise JobFailedError(f"job {job_id} for {window} is another window's")
+        self._used.add(job_id)
         return job_id
 
     def _parse_created(self, response: requests.Response) -> dict[str, Any] | _Rejection:
@@ -378,6 +384,18 @@ class ReportJobs:
                 f"contact Talkdesk's support."
             )
         return target
+
+
+def _is_apart(timespan: object, window: Window) -> bool:
+    """Whether a job's timespan, if it is stated with time zones, does not overlap a window."""
+    try:
+        start, end = (
+            datetime.fromisoformat(timespan[bound].replace("Z", "+00:00"))  # type: ignore[index]
+            for bound in ("from", "to")
+        )
+        return end <= window.start or start >= window.end
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _parse(response: requests.Response) -> tuple[int, str | None, ReportFile | str | None]:
