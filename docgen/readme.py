@@ -49,7 +49,7 @@ def table_row(setting: Setting) -> str:
     if setting.is_required:
         default = "required"
     else:
-        default = "" if setting.default is None else f"`{setting.default}`"
+        default = setting.default_text and f"`{setting.default_text}`"
     cells = (f"`{setting.name}`", type_name(setting), default, setting.description)
     return f"| {' | '.join(cells)} |".replace("|  |", "| |")
 

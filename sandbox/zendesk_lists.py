@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sandbox.history import Row
 
-#: The most rows of a page, whatever a request asks for.
+#: The most rows of a page, however many are requested.
 MAX_PAGE_SIZE = 100
 #: Beyond this page, offset pagination is an error.
 _MAX_OFFSET_PAGES = 100
@@ -31,7 +31,7 @@ class ListEndpoint:
 
     Attributes:
         path: The path; its last part is the name of the list in the response.
-        has_cursor: Whether it has cursor pagination, for requests that ask for it.
+        has_cursor: Whether it has cursor pagination, for requests with `page[size]`.
     """
 
     path: str
@@ -45,7 +45,7 @@ class ListEndpoint:
     def respond(
         self, request: web.Request, rows: dict[int, Row], *, url: str, page_size: int
     ) -> web.Response:
-        """Return a page of the rows that a request asks for.
+        """Return a page of the requested rows.
 
         Args:
             request: The request.

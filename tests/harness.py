@@ -177,6 +177,8 @@ def sync(
     """
     output = Output()
     collector = _Collector(output, on_message)
+    if only is not None or all_streams:
+        catalog = select(catalog or make_tap(clock, config).catalog_dict, only)
     tap = make_tap(
         clock,
         config,
@@ -184,9 +186,6 @@ def sync(
         catalog=None if catalog is None else dict(catalog),
         message_writer=MessageWriter(collector),
     )
-    if only is not None or all_streams:
-        for stream in tap.streams.values():
-            stream.selected = all_streams or stream.name == only
     try:
         tap.sync_all()
     except SyncFailedError as error:
@@ -196,6 +195,16 @@ def sync(
     if isinstance(collector.raised, Exception):
         raise collector.raised  # a failed assertion, which the tap reports as an internal error
     return output
+
+
+def select(catalog: Mapping[str, Any], only: str | None = None) -> dict[str, Any]:
+    """Return a catalog with one stream selected, or all of them."""
+    copied = _copy(catalog)
+    for entry in copied["streams"]:
+        for it in entry["metadata"]:
+            if not it["breadcrumb"]:
+                it["metadata"]["selected"] = only in {None, entry["tap_stream_id"]}
+    return copied
 
 
 def _copy(state: Mapping[str, Any]) -> dict[str, Any]:

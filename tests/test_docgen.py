@@ -87,6 +87,7 @@ def test_every_secret_is_sensitive_in_meltano(path: str) -> None:
         ({"type": ["integer", "null"], "maximum": 9}, "integer, 9 or less |"),
         ({"type": ["integer", "null"], "minimum": 1, "maximum": 31}, "integer, 1 to 31 |"),
         ({"type": ["integer", "null"]}, "integer |"),
+        ({"type": ["boolean", "null"], "default": False}, "boolean | `false`"),
     ],
 )
 def test_readme_row_shows_type_and_default(schema: dict[str, Any], cells: str) -> None:

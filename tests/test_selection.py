@@ -85,6 +85,15 @@ def test_catalog_can_select_it(sandbox: Sandbox, clock: FakeClock) -> None:
     assert written(output) == {*DEFAULT_STREAMS}
 
 
+@pytest.mark.parametrize("stream", KEYS.keys() - {"zendesk_legs"})
+def test_stream_maps_of_a_stream_that_is_not_selected_have_no_effect(
+    sandbox: Sandbox, clock: FakeClock, stream: str
+) -> None:
+    config = sandbox.config | {"stream_maps": {stream: {"__alias__": "renamed", "number": "7"}}}
+    output = sync(config, clock=clock, only="zendesk_legs")
+    assert (output.failures, written(output)) == ({}, {"zendesk_legs"})
+
+
 @pytest.mark.usefixtures("_without_legs")
 def test_connection_test_does_not_read_it(
     sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]

@@ -195,7 +195,8 @@ class VendorAccount(abc.ABC):
         """Run the tap with exactly these settings; see `sync`."""
         stream = stream or self.streams[0]
         only = None if all_streams else stream
-        return StreamOutput(sync(config, clock=self.clock, state=state, only=only), stream)
+        output = sync(config, clock=self.clock, state=state, only=only, all_streams=all_streams)
+        return StreamOutput(output, stream)
 
 
 class ZendeskAccount(VendorAccount):
@@ -248,6 +249,13 @@ class ZendeskAccount(VendorAccount):
             leg = template | {"id": ids[-1], "updated_at": timestamp(NOW - age)}
             self.server.put_leg(leg)
         return ids
+
+    def put_list_rows(self, stream: str, count: int) -> None:
+        """Replace the rows of a list by rows with the IDs from 1 on."""
+        rows = self.server.lists[stream.removeprefix("zendesk_")]
+        template = next(iter(rows.values()))
+        rows.clear()
+        rows.update({number: template | {"id": number} for number in range(1, count + 1)})
 
     def export_requests(self, path: str = CALLS) -> list[Request]:
         """Return the requests for pages of an export."""

@@ -63,13 +63,18 @@ class BulkRecordWriter:
         return cls(stream, writer) if is_plain and isinstance(writer, MessageWriter) else None
 
     def write(
-        self, records: Iterable[Record], time_extracted: datetime, counter: Counter | None
+        self,
+        records: Iterable[Record],
+        time_extracted: datetime,
+        counter: Counter | None,
+        *,
+        version: int | None,
     ) -> int:
         """Write records and count them in the SDK's metric; return how many they were."""
         written = 0
         remaining = iter(records)
         while batch := tuple(islice(remaining, _BATCH)):
-            self._writer.write_records(self._stream.name, batch, time_extracted)
+            self._writer.write_records(self._stream.name, batch, time_extracted, version)
             written += len(batch)
             if counter is not None:
                 counter.increment(len(batch))

@@ -9,6 +9,7 @@ column is conformed column by column.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast
 
 import msgspec
@@ -45,6 +46,8 @@ EXTRA_FIELDS = "extra_fields"
 #: The schema's mark on a column whose type no vendor document states: a string as it is, any other
 #: JSON value as JSON text.
 ANY_JSON = "x-any-json"
+#: The schema's list of the fields that are known and left out on purpose.
+LEFT_OUT = "x-left-out"
 
 _INTEGERS = range(-(2**63), 2**63)
 _Integer = Annotated[int, msgspec.Meta(ge=_INTEGERS[0], le=_INTEGERS[-1])]
@@ -62,8 +65,8 @@ _TYPES: dict[str, Any] = {
     "integer": _Integer,
     "boolean": bool,
     "string": str,
-    "array": list[str | None],
 }
+_ITEM_TYPES: dict[str, Any] = {"integer": _Integer, "string": str}
 
 #: JSON that is nested deeper is kept in `extra_fields` as text: targets have limits.
 _MAX_DEPTH = 32
@@ -91,6 +94,10 @@ class RecordConformer:
         self._keys = tuple(keys)
         self._warn = warn
         self._warned: set[str] = set()
+        self._left_out = frozenset(schema.get(LEFT_OUT, ()))
+        self._keeps_extra_fields = EXTRA_FIELDS in columns
+        #: The fields that were dropped, since neither a column nor `extra_fields` takes them.
+        self.dropped: set[str] = set()
         self._converters = {
             name: _converter(column) for name, column in columns.items() if name != EXTRA_FIELDS
         }
@@ -120,7 +127,8 @@ class RecordConformer:
 
         Every column is there, null where the vendor sent nothing. Timestamps are in UTC, an empty
         string is null where the column is not a string, and what has no column, or doesn't fit its
-        column, is in `extra_fields`.
+        column, is in `extra_fields`. A schema without that column takes nothing else: what has no
+        column may be personal data.
 
         Args:
             row: The row's JSON.
@@ -146,9 +154,7 @@ class RecordConformer:
         if not isinstance(values, dict):
             raise InvalidRowError("a row that is not a JSON object")
         fields = tuple(values)
-        extra = {
-            name: _portable(values.pop(name)) for name in fields if name not in self._converters
-        }
+        extra = self._pop_extra(values)
         if "" in values.values():
             for name in self._not_strings:
                 if values.get(name) == "":
@@ -161,8 +167,22 @@ class RecordConformer:
             if record.get(key) in {None, ""}:
                 sent = ", ".join(sorted(fields)[:8])
                 raise InvalidRowError(f"a row without `{key}` (its fields: {sent[:300]})")
-        setattr(record, EXTRA_FIELDS, extra or None)
+        if self._keeps_extra_fields:
+            setattr(record, EXTRA_FIELDS, extra or None)
         return record
+
+    def _pop_extra(self, values: Row) -> Row:
+        """Remove and return the fields that have no column."""
+        extra = {
+            name: _portable(values.pop(name))
+            for name in tuple(values)
+            if name not in self._converters
+        }
+        for name in self._left_out & extra.keys():
+            del extra[name]
+        if not self._keeps_extra_fields:
+            self.dropped |= extra.keys()
+        return extra
 
     def _conform_columns(self, values: Row, extra: Row) -> Record:
         """Return the record of the values that fit; the others go to `extra`."""
@@ -179,12 +199,16 @@ class RecordConformer:
     def _warn_once(self, name: str) -> None:
         if name not in self._warned:
             self._warned.add(name)
-            self._warn(f"{name} has values that don't fit its type; they are in {EXTRA_FIELDS}.")
+            place = f"in {EXTRA_FIELDS}" if self._keeps_extra_fields else "left out"
+            self._warn(f"{name} has values that don't fit its type; they are {place}.")
 
 
 def _column_type(name: str, column: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type
-    if name == EXTRA_FIELDS:
-        return _Nothing | None
+    if name == EXTRA_FIELDS or "object" in column["type"]:
+        return _Nothing | None  # an object is converted: its numbers have to stay as they were sent
+    if "array" in column["type"]:
+        item = _ITEM_TYPES[column["items"]["type"][0]]
+        return list[item | None] | None  # type: ignore[valid-type]
     types = [_TYPES[json_type] for json_type in column["type"] if json_type in _TYPES]
     is_nullable = "null" in column["type"]
     if column.get("format") == "date-time":
@@ -204,13 +228,15 @@ def _converter(column: Mapping[str, Any]) -> Callable[[Any], Any]:
         return _to_timestamp
     if column.get(ANY_JSON):
         return _to_json_text
+    if "array" in column["type"]:
+        return partial(_to_list, convert=_ITEM_CONVERTERS[column["items"]["type"][0]])
     (json_type,) = (json_type for json_type in column["type"] if json_type != "null")
     return {
         "integer": _to_integer,
         "number": _to_number,
         "boolean": _to_boolean,
         "string": _to_string,
-        "array": _to_strings,
+        "object": _to_object,
     }[json_type]
 
 
@@ -257,11 +283,18 @@ def _to_string(value: object) -> object:
     return _UNFIT
 
 
-def _to_strings(value: object) -> object:
+def _to_object(value: object) -> object:
+    return _portable(value) if isinstance(value, dict) else _UNFIT
+
+
+def _to_list(value: object, convert: Callable[[Any], object]) -> object:
     if not isinstance(value, list):
         return _UNFIT
-    items = [None if item is None else _to_string(item) for item in value]
+    items = [None if item is None else convert(item) for item in value]
     return _UNFIT if _UNFIT in items else items
+
+
+_ITEM_CONVERTERS = {"integer": _to_integer, "string": _to_string}
 
 
 def _is_double(value: int | Decimal) -> bool:

@@ -25,7 +25,7 @@ from tap_voicecalls.sync.progress import Progress
 from tap_voicecalls.timestamps import DateRange, format_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from singer_sdk import Tap
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, RecordMessage
 
     from tap_voicecalls.http.server_clock import ServerClock
+    from tap_voicecalls.sync.conform import Record as ConformingRecord
     from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.sync.slice import Slice
 
@@ -52,7 +53,7 @@ _TEST_RANGE = timedelta(hours=1)
 
 
 class VendorStream(Stream, abc.ABC, Generic[AccountT]):
-    """An incremental stream that is read slice by slice.
+    """A stream that is read slice by slice; an incremental one, unless it is a `FullTableStream`.
 
     The bookmark contract: after each slice is written, the bookmark becomes the slice's watermark,
     the time up to which everything has been read, but never later than the start of the sync minus
@@ -84,7 +85,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         self._watermark = ""
         # The stream's own keys; a catalog can change what the SDK takes for them.
         self._own_keys = tuple(self.primary_keys)
-        self._own_replication_key = str(self.replication_key)
+        self._own_replication_key = self.replication_key
         #: What is wrong with the stream's bookmark or catalog entry, so that it can't be synced.
         self.invalid_input = ""
         self.slices_read = 0
@@ -132,6 +133,8 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         super().apply_catalog(catalog)
         # No choice: the vendor can be read in no other order.
         self.replication_key = self._own_replication_key
+        if self._own_replication_key is None:
+            self.forced_replication_method = None
         entry = catalog.get_stream(self.name)
         if entry is None:
             return
@@ -219,25 +222,34 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
                 "now" if end is None else "end_date or now",
             )
             return
-        bulk_writer = BulkRecordWriter.for_stream(self, self._message_writer)
-        columns = selected_columns(self)
         progress = Progress(
             self.name, start, limit, self.run.clock, self.logger, self.progress_details
         )
         for part in self.slices(date_range):
-            if bulk_writer is not None:
-                progress.rows += bulk_writer.write(
-                    part.records, self.run.clock.now(), self._record_counter
-                )
-            else:
-                for record in part.records:
-                    progress.rows += 1
-                    yield {name: record.get(name) for name in columns}
+            progress.rows += yield from self._write_records(part.records)
             # Here every record of the slice has been written.
             self.slices_read += 1
+            assert part.watermark is not None  # noqa: S101 - for the type checker
             self._advance_bookmark(part.watermark if end is None else min(part.watermark, end))
             progress.update(part.watermark)
         progress.finish()
+
+    def _write_records(self, records: Iterable[ConformingRecord]) -> Generator[Record, None, int]:
+        """Write the records of a slice, or yield those that the SDK has to handle.
+
+        Returns:
+            How many they are.
+        """
+        bulk_writer = BulkRecordWriter.for_stream(self, self._message_writer)
+        if bulk_writer is not None:
+            return bulk_writer.write(
+                records, self.run.clock.now(), self._record_counter, version=self._stream_version
+            )
+        columns, rows = selected_columns(self), 0
+        for record in records:
+            rows += 1
+            yield {name: record.get(name) for name in columns}
+        return rows
 
     # Selection and stream maps, where the SDK applies them to each record
 
@@ -269,6 +281,14 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
             return row
         message = next(self._generate_record_messages(row), None)
         return None if message is None else dict(message.record)
+
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """False: the SDK would write the message before the first record.
+
+        An incremental stream is never read as a whole, since it begins at `start_date`.
+        """
+        return False
 
     # The bookmark
 

@@ -393,9 +393,11 @@ def _is_apart(timespan: object, window: Window) -> bool:
             datetime.fromisoformat(timespan[bound].replace("Z", "+00:00"))  # type: ignore[index]
             for bound in ("from", "to")
         )
-        return end <= window.start or start >= window.end
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
+    if start.tzinfo is None or end.tzinfo is None:
+        return False
+    return end <= window.start or start >= window.end
 
 
 def _parse(response: requests.Response) -> tuple[int, str | None, ReportFile | str | None]:

@@ -1,0 +1,54 @@
+"""Streams that are read as a whole: tables without a replication key, such as the groups."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tap_voicecalls.sync.stream import AccountT, VendorStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_voicecalls.timestamps import DateRange
+
+
+class FullTableStream(VendorStream[AccountT]):
+    """A stream that each run reads as a whole. It has no bookmark; its slices have no watermark.
+
+    Once the whole table has been written, and only then, an ACTIVATE_VERSION message can tell the
+    target that what is missing is gone. The SDK writes it before the first record: if the read then
+    fails, the target has marked every row as deleted.
+    """
+
+    lookback = timedelta()
+
+    def _sync_slices(self, date_range: DateRange) -> Iterator[Record]:
+        if self._emits_version:
+            self._stream_version = int(self.started_at.timestamp())
+        rows = 0
+        for part in self.slices(date_range):
+            rows += yield from self._write_records(part.records)
+            self.slices_read += 1
+        self.logger.info("%s: %s rows, %s.", self.name, f"{rows:,}", self.progress_details(1))
+        if not rows:
+            self.logger.warning(
+                "%s: there are no rows, which is unusual. The rows in the target are kept.",
+                self.name,
+            )
+        elif self._stream_version is not None:
+            self._write_activate_version_message(self._stream_version)
+
+    @property
+    def _emits_version(self) -> bool:
+        """Whether ACTIVATE_VERSION is wanted, and can be trusted.
+
+        Records in BATCH files have no version, and a dry run does not read the whole table.
+        """
+        return (
+            bool(self.config.get("emit_activate_version_messages"))
+            and self.ABORT_AT_RECORD_COUNT is None
+            and not self._has_batches
+        )
