@@ -317,6 +317,30 @@ def test_job_id_may_need_quoting(talkdesk: TalkdeskAccount, job_id: object) -> N
 
 
 @pytest.mark.parametrize(
+    ("timespan", "jobs"),
+    [
+        ({"from": days_ago(40), "to": days_ago(30)}, 2),
+        ({"from": timestamp(NOW), "to": timestamp(NOW + DAY)}, 2),
+        # It may be in the account's time zone.
+        ({"from": days_ago(40)[:-1], "to": days_ago(30)[:-1]}, 1),
+        ({"from": days_ago(11), "to": days_ago(9)}, 1),
+        ({"from": 5, "to": None}, 1),
+        ({}, 1),
+        ("soon", 1),
+    ],
+    ids=str,
+)
+def test_job_of_another_timespan_is_created_again(
+    talkdesk: TalkdeskAccount, timespan: object, jobs: int
+) -> None:
+    ids = talkdesk.add_calls(days_ago=[3])
+    edit = Fault.edit(JOBS, lambda body: body | {"job": body["job"] | {"timespan": timespan}})
+    talkdesk.add_faults(edit)
+    assert talkdesk.sync(days=10).ids == ids
+    assert len(talkdesk.windows()) == jobs
+
+
+@pytest.mark.parametrize(
     "body",
     [
         *({"job": {"id": job_id}} for job_id in INVALID_IDS),
