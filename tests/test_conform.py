@@ -54,6 +54,13 @@ def conformer(warnings: list[str]) -> RecordConformer:
     return RecordConformer(SCHEMA, ["id"], warnings.append)
 
 
+def make_conformer_of_two() -> RecordConformer:
+    """Return a conformer of a stream whose key is an integer and a timestamp."""
+    key = {"at": {"type": ["string"], "format": "date-time"}}
+    schema = SCHEMA | {"properties": SCHEMA["properties"] | key}
+    return RecordConformer(schema, ["id", "at"], lambda _: None)
+
+
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -108,6 +115,8 @@ def test_timestamps_are_normalized_to_utc(
         "2027-02-29T10:00:00Z",
         "0000-01-01T00:00:00Z",
         "2026-01-01T24:00:00Z",
+        "2026-02-30 10:00:00",
+        "2026-01-01 24:00:00",
         "2026-01-01T10:60:00Z",
         "0001-01-01T00:00:00+05:00",
     ],
@@ -231,6 +240,27 @@ def test_deep_nesting_is_kept_as_text(conformer: RecordConformer) -> None:
 def test_row_without_a_valid_key_is_an_error(conformer: RecordConformer, key: Any) -> None:
     with pytest.raises(InvalidRowError, match=r"a row without `id` \(its fields: id, note\)"):
         conform(conformer, {"id": key, "note": "a"})
+
+
+@pytest.mark.parametrize("sent", ["2026-04-23 10:22:26", "2026-04-23T12:22:26+02:00"])
+@pytest.mark.parametrize("note", ["a", 5, {"b": 1}], ids=["plain", "converted", "unfit"])
+def test_key_may_have_several_columns_and_timestamps(sent: str, note: Any) -> None:
+    record = conform(make_conformer_of_two(), {"id": 1, "at": sent, "note": note})
+    assert (record["id"], record["at"]) == (1, "2026-04-23T10:22:26Z")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *({"id": 1, "at": at} for at in (None, "", "soon", 5, "2026-02-30 10:00:00")),
+        {"id": 1},
+        {"id": 1, "at": "", "new": 1},
+    ],
+    ids=str,
+)
+def test_row_without_a_second_key_column_is_an_error(row: Row) -> None:
+    with pytest.raises(InvalidRowError, match="a row without `at`"):
+        conform(make_conformer_of_two(), row)
 
 
 @pytest.mark.parametrize("row", [b"[]", b'"text"', b"12", b"null", b"{"])
