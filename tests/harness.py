@@ -43,7 +43,7 @@ def as_written(stream: str, row: Row) -> Row:
     """Return the values of a vendor's row as a record has them: with timestamps in one form."""
     columns = _STREAMS[stream].schema["properties"]
     return {
-        name: _as_utc(value) if columns[name].get("format") == "date-time" else value
+        name: _as_utc(value) if columns.get(name, {}).get("format") == "date-time" else value
         for name, value in row.items()
     }
 

@@ -7,14 +7,15 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pendulum
 from jsonschema import Draft7Validator, FormatChecker
 
+from sandbox.zendesk_lists import LISTS
+from tap_voicecalls.schemas import read_schema
 from tests.harness import KEYS, PRIMARY_KEYS, REPLICATION_KEYS, as_written
-from tests.hostile_attacks import load_schema
 from tests.vendors import CALLS, LEGS
 
 if TYPE_CHECKING:
@@ -24,17 +25,29 @@ if TYPE_CHECKING:
     from sandbox.hostile import Journal, Lie
     from tests.harness import Output
 
+_schema = cache(read_schema)
+
 
 def is_report(stream: str) -> bool:
     """Whether a stream is a report of Talkdesk."""
     return stream.startswith("talkdesk_")
 
 
+_LISTS = {f"zendesk_{name}": endpoint for name, endpoint in LISTS.items()}
 #: The list of rows in a vendor's response, by stream.
 ROWS = {
-    stream: "entries" if is_report(stream) else stream.removeprefix("zendesk_") for stream in KEYS
+    **{stream: "entries" for stream in KEYS if is_report(stream)},
+    "zendesk_calls": "calls",
+    "zendesk_legs": "legs",
+    **{stream: endpoint.name for stream, endpoint in _LISTS.items()},
 }
-_PATHS = {"zendesk_calls": CALLS, "zendesk_legs": LEGS}
+_PATHS = {
+    "zendesk_calls": CALLS,
+    "zendesk_legs": LEGS,
+    **{stream: endpoint.path for stream, endpoint in _LISTS.items()},
+}
+#: The roles of the users that are in the stream of agents.
+_ROLES = {"agent", "admin"}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: Line separators and invisible characters that change how a log looks.
 _CONTROL = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -78,9 +91,11 @@ def gather_evidence(
         start: The earliest time that the tap has to read.
         end: The time up to which it has to read.
     """
-    time, keys = REPLICATION_KEYS[stream], {_key(row, stream): row for row in rows}
+    time, keys = REPLICATION_KEYS.get(stream), {_key(row, stream): row for row in rows}
     truth = frozenset(
-        key for key, row in keys.items() if start <= (as_written(stream, row)[time] or "") <= end
+        key
+        for key, row in keys.items()
+        if time is None or start <= (as_written(stream, row)[time] or "") <= end
     )
     evidence = Evidence(truth, {key: [row] for key, row in keys.items()})
     for lie in journal.lies:
@@ -106,6 +121,9 @@ def _add_lie(lie: Lie, stream: str, evidence: Evidence) -> None:
         _add_rows(rows, before or [], stream, evidence)
         if is_report(stream):
             evidence.is_conclusive &= _report_is_conclusive(body, rows, before)
+        elif stream in _LISTS:
+            is_conclusive = _list_is_conclusive(body, regular, rows, before or [])
+            evidence.is_conclusive &= is_conclusive
         else:
             evidence.is_conclusive &= _page_is_conclusive(body, regular, rows, before or [])
 
@@ -115,6 +133,8 @@ def _add_rows(rows: list[Any], before: list[Row], stream: str, evidence: Evidenc
     for row, key in zip(rows, keys, strict=True):
         if key is not None:
             evidence.rows.setdefault(key, []).append(row)
+            if stream == "zendesk_agents" and row.get("role") not in _ROLES:
+                evidence.exempt.add(key)  # not an agent, as far as Zendesk states
     if len(rows) == len(before):
         evidence.exempt |= {
             _key(old, stream)
@@ -178,6 +198,20 @@ def _page_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[R
     return not (is_time_changed and is_end_changed)
 
 
+def _list_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[Row]) -> bool:
+    """Whether a page of a list is as it should be, or contradicts itself."""
+    if "meta" not in regular:
+        is_followed = body.get("next_page") == regular.get("next_page")
+        is_whole = is_followed and len(rows) >= len(before)
+        return is_whole or body.get("count") == regular.get("count")
+    meta = body.get("meta")
+    if not isinstance(meta, dict):
+        return True
+    is_end_changed = meta.get("has_more") is not regular["meta"]["has_more"] in {True}
+    is_cursor_same = meta.get("after_cursor") == regular["meta"]["after_cursor"]
+    return is_cursor_same and not is_end_changed and len(rows) >= len(before)
+
+
 def _key(row: Row, stream: str) -> Any:
     """Return what the tap may make of a row's key, or None if it is none."""
     parts = tuple(_key_part(row.get(name), name, stream) for name in PRIMARY_KEYS[stream])
@@ -185,7 +219,7 @@ def _key(row: Row, stream: str) -> Any:
 
 
 def _key_part(value: object, name: str, stream: str) -> Any:
-    if load_schema(stream)["properties"][name].get("format") == "date-time":
+    if _schema(stream)["properties"][name].get("format") == "date-time":
         return _moment(value) if isinstance(value, str) else None
     if is_report(stream):
         if isinstance(value, str):
@@ -252,18 +286,32 @@ def check_values(records: Iterable[Row], stream: str, evidence: Evidence) -> Non
         return
     for record in records:
         versions = evidence.rows.get(_key(record, stream), [])
-        losses = [list(_losses(row, record)) for row in versions]
+        schema = _schema(stream)
+        losses = [list(_losses(row, record, schema)) for row in versions]
         assert [] in losses, f"{stream}: {min(losses, key=len, default='no such row')}"
 
 
-def _losses(row: Row, record: Row) -> Iterator[tuple[str, object, object]]:
-    """Yield the fields of a row whose value is not in its record."""
+def _losses(row: Row, record: Row, schema: Row) -> Iterator[tuple[str, object, object]]:
+    """Yield the fields of a row whose value is not in its record, although the stream takes it."""
+    takes_all = "extra_fields" in schema["properties"]
+    left_out = schema.get("x-left-out", ())
     extra = {clean(name) for name in record.get("extra_fields") or {}}
     for name, value in row.items():
         written = record.get(name) if name != "extra_fields" else None
         is_kept = _is_same(value, written) if written is not None else value in (None, "")
-        if not is_kept and clean(name) not in extra:
+        is_taken = takes_all or _fits(value, schema["properties"].get(name))
+        if not is_kept and is_taken and clean(name) not in extra and name not in left_out:
             yield name, value, written
+
+
+def _fits(value: object, column: Row | None) -> bool:
+    """Whether a value plainly has the type of a column."""
+    if column is None or column.get("format") == "date-time":
+        return False
+    kinds = {"string": str, "integer": int, "boolean": bool}
+    return type(value) is kinds[column["type"][0]] and (
+        not isinstance(value, int) or abs(value) < 2**63
+    )
 
 
 def _is_same(sent: object, written: object) -> bool:

@@ -21,7 +21,7 @@ from demo.database import database
 from sandbox import Fault, Sandbox
 from sandbox.hostile import Attack, Journal, make_hostile
 from tap_voicecalls.http import client
-from tests.harness import DEFAULT_STREAMS, NOW, FakeClock, Output, sync, timestamp
+from tests.harness import KEYS, NOW, FakeClock, Output, sync, timestamp
 from tests.hostile_oracle import (
     Evidence,
     check_complete,
@@ -35,7 +35,7 @@ from tests.hostile_oracle import (
 from tests.hostile_warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from threading import Event
     from types import FrameType
 
@@ -165,7 +165,7 @@ class HostileRun:
     Attributes:
         world: What outlives this example.
         vendor: `zendesk` or `talkdesk`.
-        stream: The one stream to select; by default the vendor's default streams.
+        stream: The one stream to select; by default all of the vendor's.
         attacks: What the vendor does.
         faults: What else it does: report jobs that fail.
         options: Options of the sandbox.
@@ -205,7 +205,7 @@ class HostileRun:
             journal = Journal(foreign, lambda seconds: clock.advance(seconds=seconds))
             sandbox.faults.add(*self.faults)
             make_hostile(sandbox.faults, self.attacks, journal)
-            output = sync(config, clock=clock, only=self.stream)
+            output = self._sync(config, clock)
             self._check_output(output, sandbox, journal)
             self._check_secrecy(output, sandbox, log)
             assert len(sandbox.requests) < MAX_REQUESTS
@@ -216,12 +216,18 @@ class HostileRun:
             sandbox.talkdesk.jobs.clear()
             clock.advance(hours=1)
             loaded = _until_state(output, self.kill)
-            after = sync(config, clock=clock, state=loaded.state, only=self.stream)
+            after = self._sync(config, clock, loaded.state)
             self._check_recovery(loaded, after, sandbox, journal)
 
     def _streams(self) -> list[str]:
-        own = [stream for stream in DEFAULT_STREAMS if stream.startswith(self.vendor)]
+        own = [stream for stream in KEYS if stream.startswith(self.vendor)]
         return [self.stream] if self.stream else own
+
+    def _sync(
+        self, config: Mapping[str, Any], clock: FakeClock, state: Mapping[str, Any] | None = None
+    ) -> Output:
+        is_whole = self.stream is None
+        return sync(config, clock=clock, state=state, only=self.stream, all_streams=is_whole)
 
     def _check_output(self, output: Output, sandbox: Sandbox, journal: Journal) -> None:
         check_schemas(output)
@@ -278,7 +284,8 @@ def _secrets(sandbox: Sandbox) -> tuple[str, ...]:
         *(f"{talkdesk.client_id}:{talkdesk.client_secret}",),
     )
     encoded = [b64encode(secret.encode()).decode() for secret in plain]
-    return (*plain, *encoded, *zendesk.tokens.issued, *talkdesk.tokens.issued)
+    numbers = [row["token"] for row in zendesk.lists["phone_numbers"].values()]
+    return (*plain, *encoded, *numbers, *zendesk.tokens.issued, *talkdesk.tokens.issued)
 
 
 def _evidence(sandbox: Sandbox, stream: str, journal: Journal) -> Evidence:

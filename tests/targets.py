@@ -116,6 +116,7 @@ def load(
     tap: Mapping[str, Any],
     target: Mapping[str, Any],
     state: Mapping[str, Any],
+    catalog: Mapping[str, Any],
 ) -> Load:
     """Pipe the tap into a target.
 
@@ -125,8 +126,9 @@ def load(
         tap: The config of the tap.
         target: The config of the target.
         state: The initial state.
+        catalog: The catalog.
     """
-    files = {"tap": tap, "target": target, "state": state}
+    files = {"config": tap, "target": target, "state": state, "catalog": catalog}
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     tap_command = str(Path(sys.executable).with_name("tap-voicecalls"))
@@ -139,7 +141,7 @@ def load(
         logs[0].open("w") as tap_log,
         logs[1].open("w") as target_log,
         subprocess.Popen(  # noqa: S603 - the tap
-            [tap_command, "--config", "tap.json", "--state", "state.json"],
+            [tap_command, *(f"--{name}={name}.json" for name in ("config", "state", "catalog"))],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -70,12 +70,24 @@ def versions(output: Output) -> set[tuple[str, str, Any]]:
 def test_each_run_writes_the_whole_table(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, stream: str
 ) -> None:
+    del config["emit_activate_version_messages"]
     first = sync(config, clock=clock, only=stream)
     second = sync(config, clock=clock, only=stream, state=first.state)
     assert first.failures == second.failures == {}
     for output in (first, second):
         assert output.latest(stream).keys() == sandbox.rows[stream].keys()
     assert first.state == {"bookmarks": {stream: {}}}
+
+
+@every_table
+def test_rows_before_an_error_are_written(
+    sandbox: Sandbox, config: dict[str, Any], clock: FakeClock, stream: str
+) -> None:
+    state = sync(config, clock=clock, only=stream).state
+    sandbox.faults.add(Fault.status(path_of(stream), 403, after=1, times=None))
+    output = sync(config, clock=clock, only=stream, state=state)
+    assert list(output.failures) == [stream]
+    assert len(output.records(stream)) == 10
 
 
 def test_default_streams_are_incremental() -> None:

@@ -105,4 +105,4 @@ def test_hostile_talkdesk(
 
 @pytest.mark.parametrize("name", FOUND)
 def test_found_attack_does_no_harm(world: World, name: str) -> None:
-    HostileRun(world, "talkdesk", FOUND[name], config=CONFIG).check()
+    HostileRun(world, "talkdesk", FOUND[name], stream="talkdesk_calls", config=CONFIG).check()

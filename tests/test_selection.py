@@ -13,7 +13,10 @@ import pytest
 import yaml
 
 from docgen import PROJECT
+from sandbox import Fault
 from sandbox.zendesk import PATH
+from sandbox.zendesk_lists import LISTS
+from tap_voicecalls.tap import TapVoiceCalls
 from tap_voicecalls.zendesk.streams import ZendeskLegs
 from tests.harness import DEFAULT_STREAMS, KEYS, FakeClock, make_tap, sync
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox import Sandbox
+    from tests.vendors import ZendeskAccount
 
 
 @pytest.fixture
@@ -54,6 +58,45 @@ def test_catalog_marks_which_streams_are_selected_by_default(
     assert {
         name: (mark["selected-by-default"], mark["selected"]) for name, mark in marks.items()
     } == {name: (name in DEFAULT_STREAMS,) * 2 for name in KEYS}
+
+
+def test_default_run_sends_exactly_the_requests_for_calls_and_legs(
+    start_zendesk: Callable[..., ZendeskAccount],
+) -> None:
+    """Byte for byte those of the version that had no other streams."""
+    zendesk = start_zendesk(calls=3, days=2, page_size=4)
+    config = zendesk.config(start_date="2026-11-18T00:00:00Z")
+    assert sync(config, clock=zendesk.clock).failures == {}
+    headers = {
+        "User-Agent": f"tap-voicecalls/{TapVoiceCalls.plugin_version}",
+        "Accept-Encoding": "gzip, deflate",
+        "Accept": "application/json",
+        "Connection": "keep-alive",
+    }
+    variable = {"Host", "Authorization", "Content-Length", "Content-Type"}
+    for request in zendesk.requests:
+        assert {it: request.headers[it] for it in request.headers.keys() - variable} == headers
+    token_request = {
+        "grant_type": "client_credentials",
+        "client_id": zendesk.server.client_id,
+        "client_secret": zendesk.server.client_secret,
+        "scope": "read",
+        "expires_in": 14400,
+    }
+    assert [(it.method, it.path, it.query, it.body) for it in zendesk.requests] == [
+        ("POST", "/oauth/tokens", {}, token_request),
+        ("GET", f"{PATH}/calls", {"start_time": "1794960000"}, None),
+        ("GET", f"{PATH}/legs", {"start_time": "1794960000"}, None),
+        ("GET", f"{PATH}/legs", {"start_time": "1795097630"}, None),
+    ]
+
+
+def test_default_run_needs_no_access_to_the_other_streams(
+    start_zendesk: Callable[..., ZendeskAccount],
+) -> None:
+    zendesk = start_zendesk()
+    zendesk.add_faults(*(Fault.status(it.path, 403, times=None) for it in LISTS.values()))
+    assert sync(zendesk.config(), clock=zendesk.clock).failures == {}
 
 
 @pytest.mark.usefixtures("_without_legs")

@@ -32,6 +32,8 @@ class FullTableStream(VendorStream[AccountT]):
         for part in self.slices(date_range):
             rows += yield from self._write_records(part.records)
             self.slices_read += 1
+            if not self._has_batches:
+                self._write_state()
         self.logger.info("%s: %s rows, %s.", self.name, f"{rows:,}", self.progress_details(1))
         if not rows:
             self.logger.warning(
@@ -40,6 +42,7 @@ class FullTableStream(VendorStream[AccountT]):
             )
         elif self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
+            self._write_state()
 
     @property
     def _emits_version(self) -> bool:

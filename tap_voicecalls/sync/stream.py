@@ -297,9 +297,15 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         # With BATCH the records are in no message yet: `get_batches` sets the bookmark.
         if not self._has_batches:
             self._set_bookmark()
-            self.state_manager.finalize_state(self.stream_state)
-            # Also if it did not move: some targets forget the state before the records.
-            self._write_message(StateMessage(value=self.tap_state))
+            self._write_state()
+
+    def _write_state(self) -> None:
+        """Write a STATE message, which flushes the records before it.
+
+        Also if the state did not change: some targets forget the one before the records.
+        """
+        self.state_manager.finalize_state(self.stream_state)
+        self._write_message(StateMessage(value=self.tap_state))
 
     def _set_bookmark(self) -> None:
         state = self.stream_state
