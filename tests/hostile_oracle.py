@@ -219,12 +219,15 @@ def _key(row: Row, stream: str) -> Any:
 
 
 def _key_part(value: object, name: str, stream: str) -> Any:
-    if _schema(stream)["properties"][name].get("format") == "date-time":
-        return _moment(value) if isinstance(value, str) else None
-    if is_report(stream):
-        if isinstance(value, str):
-            return clean(value) or None
+    if not is_report(stream):
+        return _integer_key(value)
+    if not isinstance(value, str):
         return json.dumps(value, default=str) if isinstance(value, int | Decimal) else None
+    is_timestamp = _schema(stream)["properties"][name].get("format") == "date-time"
+    return _moment(value) if is_timestamp else clean(value) or None
+
+
+def _integer_key(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     try:

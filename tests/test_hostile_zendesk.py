@@ -37,6 +37,8 @@ from tests.vendors import CALLS, LEGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.programs
+
 CREDENTIALS: tuple[dict[str, str], ...] = (
     {},
     {"zendesk_access_token": Zendesk.access_token},
@@ -68,6 +70,9 @@ FOUND: dict[str, list[Attack]] = {
         Attack(CALLS, (SetBody(BODIES["deep list"]), SetStatus("501 Not Implemented"))),
     ],
     "many levels in a page": [Attack(CALLS, (SetBody(BODIES["deep object"]),), times=None)],
+    "a time of a million digits": [
+        Attack(CALLS, (SetField(("end_time",), b'"1e999999"'),), times=None),
+    ],
     "half an emoji": [
         Attack(CALLS, (SetField(("calls", 1, "line"), VALUES["high surrogate"]),), times=None)
     ],

@@ -320,10 +320,12 @@ def test_job_id_may_need_quoting(talkdesk: TalkdeskAccount, job_id: object) -> N
     ("timespan", "jobs"),
     [
         ({"from": days_ago(40), "to": days_ago(30)}, 2),
-        ({"from": timestamp(NOW), "to": timestamp(NOW + DAY)}, 2),
+        ({"from": days_ago(10), "to": days_ago(9)}, 2),
+        ({"from": days_ago(9.8), "to": days_ago(-0.2)}, 2),
+        ({"from": days_ago(11), "to": timestamp(NOW)}, 1),
         # It may be in the account's time zone.
-        ({"from": days_ago(40)[:-1], "to": days_ago(30)[:-1]}, 1),
-        ({"from": days_ago(11), "to": days_ago(9)}, 1),
+        ({"from": days_ago(9.8)[:-1], "to": days_ago(-0.2)[:-1]}, 1),
+        ({"from": days_ago(40)[:-1], "to": days_ago(30)[:-1]}, 2),
         ({"from": 5, "to": None}, 1),
         ({}, 1),
         ("soon", 1),

@@ -304,7 +304,7 @@ def pipeline(
     destination = DESTINATIONS[request.param](postgres, folder)
     with Sandbox(calls=60, days=20, page_size=1000, zendesk_requests_per_minute=None) as sandbox:
         put_awkward_calls(sandbox)
-        config = recent_config(sandbox)
+        config = recent_config(sandbox) | {"emit_activate_version_messages": True}
 
         def run(state: Mapping[str, Any]) -> Run:
             sandbox.forget_requests()

@@ -166,6 +166,7 @@ class VendorAccount(abc.ABC):
         self,
         stream: str | None = None,
         *,
+        default_streams: bool = False,
         all_streams: bool = False,
         state: Mapping[str, Any] | None = None,
         days: float | None = None,
@@ -175,13 +176,18 @@ class VendorAccount(abc.ABC):
 
         Args:
             stream: The stream to select and to look at.
+            default_streams: Select the streams that are selected by default instead.
             all_streams: Select all streams of the vendor instead.
             state: The state to start from.
             days: How many days before now to start.
             settings: More settings.
         """
         return self.sync_config(
-            self.config(days=days, **settings), stream, all_streams=all_streams, state=state
+            self.config(days=days, **settings),
+            stream,
+            default_streams=default_streams,
+            all_streams=all_streams,
+            state=state,
         )
 
     def sync_config(
@@ -189,12 +195,13 @@ class VendorAccount(abc.ABC):
         config: Mapping[str, Any],
         stream: str | None = None,
         *,
+        default_streams: bool = False,
         all_streams: bool = False,
         state: Mapping[str, Any] | None = None,
     ) -> StreamOutput:
         """Run the tap with exactly these settings; see `sync`."""
         stream = stream or self.streams[0]
-        only = None if all_streams else stream
+        only = None if default_streams or all_streams else stream
         output = sync(config, clock=self.clock, state=state, only=only, all_streams=all_streams)
         return StreamOutput(output, stream)
 

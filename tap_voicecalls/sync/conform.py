@@ -59,10 +59,10 @@ _KeyTimestamp = Annotated[str, msgspec.Meta(pattern=rf"^{USUAL_TIMESTAMP}\Z")]
 _UTC_LENGTH = len("2026-01-01T00:00:00Z")
 _Key = Annotated[str, msgspec.Meta(min_length=1)]
 _Nothing = Annotated[str, msgspec.Meta(pattern="(?!)")]
-#: The column types of the record type. A number with decimals is decoded without types, which
-#: keeps it exactly as it was sent.
+#: The column types of the record type. A `Decimal` keeps a number exactly as it was sent.
 _TYPES: dict[str, Any] = {
     "integer": _Integer,
+    "number": Decimal,
     "boolean": bool,
     "string": str,
 }
@@ -104,6 +104,9 @@ class RecordConformer:
         self._timestamps = tuple(
             name for name, column in columns.items() if column.get("format") == "date-time"
         )
+        self._numbers = tuple(
+            name for name, column in columns.items() if "number" in column["type"]
+        )
         self._not_strings = tuple(
             name
             for name, column in columns.items()
@@ -140,11 +143,18 @@ class RecordConformer:
             record = cast("Record", self._decode(row))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             record = self._conform_values(row)
+        else:
+            if not self._has_doubles(record):
+                record = self._conform_values(row)
         for name in self._timestamps:
             value = getattr(record, name)
             if value is not None and len(value) < _UTC_LENGTH:
                 setattr(record, name, f"{value[:10]}T{value[11:]}Z" if value else None)
         return record
+
+    def _has_doubles(self, record: Record) -> bool:
+        """Whether all numbers of a record are in the range of their columns."""
+        return all(_is_double(record.get(name) or 0) for name in self._numbers)
 
     def _conform_values(self, row: bytes | msgspec.Raw) -> Record:
         try:
@@ -162,11 +172,12 @@ class RecordConformer:
         try:
             record = cast("Record", msgspec.convert(values, self._type))
         except msgspec.ValidationError:
+            record = None
+        if record is None or not self._has_doubles(record):
             record = self._conform_columns(values, extra)
-        for key in self._keys:
-            if record.get(key) in {None, ""}:
-                sent = ", ".join(sorted(fields)[:8])
-                raise InvalidRowError(f"a row without `{key}` (its fields: {sent[:300]})")
+        if missing := [key for key in self._keys if record.get(key) in {None, ""}]:
+            sent = ", ".join(sorted(fields)[:8])
+            raise InvalidRowError(f"a row without `{missing[0]}` (its fields: {sent[:300]})")
         if self._keeps_extra_fields:
             setattr(record, EXTRA_FIELDS, extra or None)
         return record

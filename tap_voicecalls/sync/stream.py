@@ -133,8 +133,6 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         super().apply_catalog(catalog)
         # No choice: the vendor can be read in no other order.
         self.replication_key = self._own_replication_key
-        if self._own_replication_key is None:
-            self.forced_replication_method = None
         entry = catalog.get_stream(self.name)
         if entry is None:
             return

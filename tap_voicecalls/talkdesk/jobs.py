@@ -9,7 +9,7 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from http import HTTPStatus
 from threading import Thread
@@ -22,7 +22,7 @@ from tap_voicecalls.http.status_errors import retry_after
 from tap_voicecalls.http.urls import host_of, origin, same_origin
 from tap_voicecalls.talkdesk.report_file import ReportFile, read_status_or_report
 from tap_voicecalls.talkdesk.report_parser import IncompleteReportError
-from tap_voicecalls.timestamps import format_duration, format_utc
+from tap_voicecalls.timestamps import MAX_UTC_OFFSET, format_duration, format_utc, parse_timestamp
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -47,6 +47,8 @@ DOWNLOAD_ATTEMPTS = 4
 COMPLETE_ATTEMPTS = 2
 #: For how many (real) seconds the cancellation of a job is waited for.
 CANCEL_TIMEOUT = 2.0
+#: How far the timespan that a job states may be from its window's.
+_MAX_ROUNDING = timedelta(minutes=1)
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 #: The API's responses for a job that is not ready, or not known (yet).
@@ -322,7 +324,7 @@ class ReportJobs:
                 f"Talkdesk created a report job for {window} without a valid ID. Check "
                 f"talkdesk_api_url; if it is right, contact Talkdesk's support."
             )
-        if job_id in self._used or _is_apart(job.get("timespan"), window):
+        if job_id in self._used or not _may_cover(job.get("timespan"), window):
             raise JobFailedError(f"job {job_id} for {window} is another window's")
         self._used.add(job_id)
         return job_id
@@ -386,18 +388,19 @@ class ReportJobs:
         return target
 
 
-def _is_apart(timespan: object, window: Window) -> bool:
-    """Whether a job's timespan, if it is stated with time zones, does not overlap a window."""
+def _may_cover(timespan: object, window: Window) -> bool:
+    """Whether the timespan that a job states, if it does, can be a window's or more.
+
+    No document says in which time zone it is stated, if not in UTC, nor whether it is rounded.
+    """
     try:
-        start, end = (
-            datetime.fromisoformat(timespan[bound].replace("Z", "+00:00"))  # type: ignore[index]
-            for bound in ("from", "to")
-        )
+        bounds = [timespan[bound] for bound in ("from", "to")]  # type: ignore[index]
+        start, end = map(parse_timestamp, bounds)
+        is_utc = all(text.endswith(("Z", "z")) for text in bounds)
     except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-    if start.tzinfo is None or end.tzinfo is None:
-        return False
-    return end <= window.start or start >= window.end
+        return True
+    leeway = _MAX_ROUNDING if is_utc else MAX_UTC_OFFSET
+    return start - leeway <= window.start and window.end <= end + leeway
 
 
 def _parse(response: requests.Response) -> tuple[int, str | None, ReportFile | str | None]:

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import msgspec
-
 from tap_voicecalls.errors import VoiceCallsError
-from tap_voicecalls.http.body import InvalidResponseError, read_body
+from tap_voicecalls.http.body import InvalidResponseError
 from tap_voicecalls.http.urls import origin, query_of
-from tap_voicecalls.sync.conform import InvalidRowError
+from tap_voicecalls.zendesk.envelope import EnvelopeParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,22 +103,10 @@ class ListReader:
         self._client = client
         self._auth = auth
         self._rate_limit = rate_limit
-        self._conform = conformer.conform
+        fields = "meta", "links", "count", "next_page"
+        self._parser = EnvelopeParser(source.name, fields, conformer)
         size = (("page[size]", str(PAGE_SIZE)),) if source.has_cursor else ()
         self._parameters = (*source.parameters, *size)
-        self._decode = msgspec.json.Decoder(
-            msgspec.defstruct(
-                "Envelope",
-                [
-                    (source.name, list[msgspec.Raw]),
-                    ("meta", Any, None),
-                    ("links", Any, None),
-                    ("count", Any, None),
-                    ("next_page", Any, None),
-                ],
-            ),
-            float_hook=str,
-        ).decode
         self.repeated = 0
 
     def pages(self) -> Iterator[list[Record]]:
@@ -166,21 +152,11 @@ class ListReader:
 
     def _parse(self, response: requests.Response) -> _Page:
         self._rate_limit.observe(response)
-        name = self._source.name
-        try:
-            envelope: Any = self._decode(read_body(response))
-        except msgspec.ValidationError:
-            raise InvalidResponseError(f"JSON without the list `{name}`") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise InvalidResponseError("a body that is not JSON") from None
-        try:
-            records = [self._conform(row) for row in getattr(envelope, name)]
-        except InvalidRowError as error:
-            raise InvalidResponseError(str(error)) from None
+        records, envelope = self._parser.parse(response)
         if isinstance(envelope.meta, dict):
             next_query = self._next_by_cursor(envelope.meta, envelope.links, bool(records))
         elif self._source.has_cursor:
-            raise InvalidResponseError(f"a page of {name} without `meta`")
+            raise InvalidResponseError(f"a page of {self._source.name} without `meta`")
         else:
             next_query = _query_of_link(envelope.next_page)
         count = envelope.count if isinstance(envelope.count, int) else 0

@@ -98,3 +98,6 @@ class ZendeskPhoneNumbers(_ListStream):
         causes="Talk is not part of the account's plan; the role of the user behind the "
         f"credentials does not include Talk; {_CAUSES}",
     )
+
+
+LIST_STREAMS = (ZendeskAgents, ZendeskGroups, ZendeskPhoneNumbers)
