@@ -17,6 +17,7 @@ import pytest
 
 from sandbox import Fault
 from sandbox.talkdesk import jobs_path
+from tap_voicecalls.talkdesk import key_check
 from tests.harness import NOW, REPLICATION_KEYS, FakeClock, as_written, row_key, sync, timestamp
 
 if TYPE_CHECKING:
@@ -250,6 +251,22 @@ def test_rows_that_share_a_key_are_counted(
         "talkdesk_contacts: 2 rows have the contact_id of another row in their report and differ "
         "from it; targets keep the last one."
     ) in caplog.messages
+
+
+def test_compared_rows_are_limited(
+    talkdesk: TalkdeskAccount, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory does not grow with a report: later rows are written without a comparison."""
+    monkeypatch.setattr(key_check, "_MAX_ROWS", 1)
+
+    def repeat_ids(rows: list[Row]) -> list[Row]:
+        return [*rows, rows[0] | {"talk_time": 1}, rows[1] | {"talk_time": 2}]
+
+    edit_entries(talkdesk, CONTACTS, repeat_ids)
+    with caplog.at_level(logging.WARNING):
+        output = talkdesk.sync(CONTACTS, days=30, talkdesk_window_days=31)
+    assert output.ids[-2:] == output.ids[:2]
+    assert "talkdesk_contacts: 1 rows have the contact_id" in caplog.text
 
 
 @every_further_stream
