@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
 #: The files of the tests that `docs/behavior.md` names without a file.
-DEFAULT_TEST_FILES = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
+DEFAULT_TEST_FILES = {
+    *("test_zendesk_export.py", "test_talkdesk_reports.py", "test_talkdesk_further_reports.py"),
+}
 
 DOCUMENTS = sorted(
     str(path.relative_to(PROJECT))
