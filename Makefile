@@ -4,8 +4,6 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed .meltano/installed
 
-export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
-
 # The lock file covers every supported Python and platform, and does not depend on a package index.
 COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group picture --extra s3 \
 	--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \

@@ -39,9 +39,9 @@ def _table(header: str, rows: list[str]) -> str:
 
 def stream_row(stream: Stream) -> str:
     """Return the table row of a stream; the docstring of its class describes the rows."""
-    (key,) = stream.primary_keys
+    keys = ", ".join(f"`{key}`" for key in stream.primary_keys)
     replication_key = f"`{stream.replication_key}`" if stream.replication_key else "none"
-    return f"| `{stream.name}` | {stream.__doc__} | `{key}` | {replication_key} |"
+    return f"| `{stream.name}` | {stream.__doc__} | {keys} | {replication_key} |"
 
 
 def table_row(setting: Setting) -> str:

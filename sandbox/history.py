@@ -29,6 +29,11 @@ _AGENTS = (
     ("María-José O'Neill", 28204722703636),
     ("李 明", 31274722703701),
 )
+#: The agents as Talkdesk has them.
+TALKDESK_AGENTS = tuple(
+    {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
+    for name, number in _AGENTS
+)
 _PREFIXES = ("+1202555", "+44207946", "+49301234", "+33155512", "+8135550")
 _NOTES = (
     None,
@@ -37,7 +42,7 @@ _NOTES = (
     "Façade: très pressé; naïve",
     "Tab\there, back\\slash, emoji 📞",
 )
-_GROUPS = ("agents", "billing", "support,overflow")
+_GROUPS = ("agents", "billing", "support+overflow")
 #: The call volume by hour of the day (UTC) and by day of the week (from Monday), in percent of the
 #: busiest.
 _BY_HOUR = (2, 1, 1, 1, 2, 4, 10, 28, 62, 90, 100, 92, 68, 74, 88, 84, 72, 52, 34, 22, 15, 10, 6, 3)
@@ -279,9 +284,9 @@ class HistoryGenerator:
         answered = kind in {"inbound", "outbound"}
         talk = self._talk_time() if answered else 0
         wait = random.randint(0, 30) if kind.startswith("outbound") else self._wait_time()
-        agent = self._talkdesk_agent()
+        agent = random.choice(TALKDESK_AGENTS)
         transferred = kind == "inbound" and random.random() < 0.1  # noqa: PLR2004
-        handling = self._talkdesk_agent() if transferred else agent
+        handling = random.choice(TALKDESK_AGENTS) if transferred else agent
         call_id = f"{random.getrandbits(128):032x}"
         row: Row = dict.fromkeys(_TALKDESK_FIELDS)
         row |= {
@@ -339,10 +344,6 @@ class HistoryGenerator:
         """Return a customer satisfaction score."""
         return self._random.randint(1, 5)
 
-    def _talkdesk_agent(self) -> dict[str, str]:
-        name, number = self._random.choice(_AGENTS)
-        return {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
-
     def _weighted_choice(self, weights: dict[str, int]) -> str:
         return self._random.choices(tuple(weights), tuple(weights.values()))[0]
 
@@ -380,9 +381,14 @@ def format_utc(at: datetime) -> str:
     return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def parse_utc(text: str) -> datetime:
+    """Parse such a timestamp."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def to_epoch(text: str) -> int:
     """Return the Unix time of such a timestamp."""
-    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+    return int(parse_utc(text).timestamp())
 
 
 _TALKDESK_FIELDS = tuple(example("talkdesk_calls")[0])

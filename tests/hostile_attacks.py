@@ -25,11 +25,18 @@ from sandbox.hostile import (
     SetHeader,
     SetStatus,
 )
+from sandbox.talkdesk import files_path, jobs_path
 from sandbox.zendesk_lists import LISTS
 from tap_voicecalls.schemas import read_schema
+from tests.harness import PRIMARY_KEYS, REPLICATION_KEYS
 from tests.hostile_values import BODIES, HEADERS, JOB_STATUSES, RAW, STATUSES, URLS, VALUES
-from tests.vendors import CALLS, FILE, JOB_STATUS, LEGS, PRESIGNED
+from tests.vendors import CALLS, LEGS
 
+# The paths of Talkdesk's reports.
+JOBS = jobs_path("*")
+_JOB_STATUS = f"{JOBS}/*"
+_FILE = f"{files_path('*')}/*"
+_PRESIGNED = "/*_0.json"
 #: Names for a renamed field: new ones, and those of other fields.
 _NAMES = ("other", "", "a\x00b", "extra_fields", "_sdc_batched_at", "id", "updated_at", "call_id")
 _ODD_URLS = tuple(URLS.values())
@@ -68,7 +75,9 @@ def _change_field(path: Path) -> st.SearchStrategy[Distortion]:
 
 def _change_row(rows: str, stream: str) -> st.SearchStrategy[Distortion]:
     """Change a field of a row, more often one that the tap needs."""
-    important = st.sampled_from(("id", "updated_at", "call_id", "end_at", "extra_fields", "role"))
+    important = st.sampled_from(
+        (*PRIMARY_KEYS[stream], REPLICATION_KEYS.get(stream, "role"), "extra_fields")
+    )
     names = st.one_of(st.sampled_from(tuple(read_schema(stream)["properties"])), important)
     field = st.tuples(st.just(rows), st.integers(0, 9), names).flatmap(_change_field)
     whole = st.tuples(st.just(rows), st.integers(0, 9)).flatmap(lambda path: _set_to(path, _values))
@@ -176,12 +185,12 @@ def _job_attacks(path: str, method: str) -> st.SearchStrategy[Attack]:
     )
 
 
-def _report_attacks(path: str) -> st.SearchStrategy[Attack]:
+def _report_attacks(path: str, stream: str) -> st.SearchStrategy[Attack]:
     envelope = st.sampled_from(("entries", "total", "type", "version"))
     return _attacks(
         path,
         "GET",
-        _change_row("entries", "talkdesk_calls"),
+        _change_row("entries", stream),
         _arrange("entries"),
         envelope.flatmap(lambda name: _change_field((name,))),
         st.sampled_from((-1, 1, 10**6)).map(lambda number: AddToField(("total",), number)),
@@ -199,14 +208,20 @@ zendesk_attacks = _lists(
     _page_attacks(LEGS, "legs", "zendesk_legs"),
     *map(_list_attacks, LISTS),
 )
-talkdesk_attacks = _lists(
-    _token_attacks("/oauth/token"),
-    _job_attacks(JOB_STATUS.removesuffix("/*"), "POST"),
-    _job_attacks(JOB_STATUS, "GET"),
-    _attacks(FILE, "GET"),
-    _report_attacks(PRESIGNED),
-    _report_attacks(PRESIGNED),
-)
+
+
+def talkdesk_attacks(stream: str) -> st.SearchStrategy[list[Attack]]:
+    """Return attacks on the jobs of one stream."""
+    return _lists(
+        _token_attacks("/oauth/token"),
+        _job_attacks(JOBS, "POST"),
+        _job_attacks(_JOB_STATUS, "GET"),
+        _attacks(_FILE, "GET"),
+        _report_attacks(_PRESIGNED, stream),
+        _report_attacks(_PRESIGNED, stream),
+    )
+
+
 job_ends: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.fixed_dictionaries(
         {

@@ -110,9 +110,9 @@ def test_readme_names_keys_of_each_stream(stream: str) -> None:
         if line.startswith(f"| `{stream}` |")
     ]
     entry = snapshot(stream)
-    (key,) = entry["key_properties"]
+    keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
     replication_key = f"`{entry['replication_key']}`" if "replication_key" in entry else "none"
-    assert line.endswith(f" | `{key}` | {replication_key} |")
+    assert line.endswith(f" | {keys} | {replication_key} |")
 
 
 def test_replace_section_keeps_other_lines() -> None:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
 #: The files of the tests that `docs/behavior.md` names without a file.
-DEFAULT_TEST_FILES = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
+DEFAULT_TEST_FILES = {
+    *("test_zendesk_export.py", "test_talkdesk_reports.py", "test_talkdesk_further_reports.py"),
+}
 
 DOCUMENTS = sorted(
     str(path.relative_to(PROJECT))
@@ -108,6 +110,14 @@ def test_files_named_in_a_document_exist(document: str) -> None:
     assert [
         name for name in named if not any(any((PROJECT / it).glob(name)) for it in folders)
     ] == []
+
+
+def test_every_module_is_named_in_the_architecture() -> None:
+    package = PROJECT / "tap_voicecalls"
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    document = (PROJECT / "CONTRIBUTING.md").read_text().partition("## Glossary")[0]
+    named = set(re.findall(r"`([\w/]+\.py)`", document))
+    assert {name for name in modules - named if not name.endswith("__init__.py")} == set()
 
 
 @pytest.mark.parametrize("kind", [TapVoiceCalls, VendorStream, MessageWriter, VoiceCallsCommand])

@@ -6,8 +6,9 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.client import HTTPConnection, IncompleteRead
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,13 +17,16 @@ import pytest
 import requests
 
 from sandbox import Fault, Sandbox
+from sandbox.contacts import format_naive
 from sandbox.history import EXAMPLES, example, to_epoch
-from sandbox.talkdesk import FILES, JOBS
+from sandbox.talkdesk import FILES, JOBS, files_path, jobs_path
 from sandbox.zendesk import PATH
 from tests.harness import NOW, FakeClock, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sandbox.talkdesk_reports import StatusCut
 
 
 DAY = timedelta(days=1)
@@ -56,18 +60,30 @@ def talkdesk_token(sandbox: Sandbox) -> str:
     return token
 
 
-def create_job(sandbox: Sandbox, days: float = 10, **body: Any) -> requests.Response:
-    report = {
+def create_job(
+    sandbox: Sandbox, days: float = 10, report: str = "calls", **body: Any
+) -> requests.Response:
+    regular = {
         "timezone": "UTC",
         "format": "json",
         "timespan": {"from": timestamp(NOW - timedelta(days=days)), "to": timestamp(NOW)},
     }
     return requests.post(
-        f"{sandbox.talkdesk.api_url}{JOBS}",
-        json=report | body,
+        f"{sandbox.talkdesk.api_url}{jobs_path(report)}",
+        json=regular | body,
         headers={"Authorization": f"Bearer {talkdesk_token(sandbox)}"},
         timeout=5,
     )
+
+
+def create_report(sandbox: Sandbox, report: str, start: datetime, end: datetime) -> list[Any]:
+    """Return the rows of a report of any type."""
+    timespan = {"from": timestamp(start), "to": timestamp(end)}
+    job = create_job(sandbox, report=report, timespan=timespan).json()["job"]
+    url = f"{sandbox.talkdesk.api_url}{files_path(report)}/{job['id']}"
+    location = talkdesk_get(sandbox, url).headers["Location"]
+    entries: list[Any] = requests.get(location, timeout=5).json()["entries"]
+    return entries
 
 
 def talkdesk_get(sandbox: Sandbox, url: str) -> requests.Response:
@@ -259,6 +275,89 @@ def test_report_holds_calls_of_its_timespan(sandbox: Sandbox) -> None:
     ids = {call_id for call_id, row in sandbox.talkdesk.calls.items() if row["end_at"] >= since}
     assert {row["call_id"] for row in report["entries"]} == ids
     assert report["total"] == len(ids)
+
+
+def test_contacts_and_ring_attempts_belong_to_calls(sandbox: Sandbox) -> None:
+    rows = sandbox.talkdesk.rows
+    by_call: dict[str, list[Any]] = {call_id: [] for call_id in rows["calls"]}
+    for contact in rows["contacts"].values():
+        by_call[contact["interaction_id"]].append(contact)
+    for call_id, contacts in by_call.items():
+        call = rows["calls"][call_id]
+        assert len(contacts) == (2 if call["is_transfer"] else 1)
+        assert [it["last_contact"] for it in contacts] == ["No", "Yes"][-len(contacts) :]
+        assert (
+            contacts[-1]["user_id"]
+            == call["handling_user_id" if call["is_transfer"] else "user_id"]
+        )
+        # A contact ends with the after-call work, later than its call.
+        work = contacts[-1]["after_call_work_time"]
+        assert to_epoch(contacts[-1]["finished_at"] + "Z") == to_epoch(call["end_at"]) + (work or 0)
+        for it in contacts:
+            parts = (it["wait_time"], it["handle_time"] or 0)
+            assert it["duration"] == sum(parts)
+    attempts = rows["ring_attempts"].values()
+    assert {it["contact_id"] for it in attempts} < rows["contacts"].keys()
+    for contact_id, contact in rows["contacts"].items():
+        rung = [it for it in attempts if it["contact_id"] == contact_id]
+        answered = [it["user_name"] for it in rung if it["attempt_type"] == "Answered"]
+        assert answered in ([], [contact["user_name"]])
+        batches = {it["batch_ring_id"]: it["ring_attempt_duration"] for it in rung}
+        assert sum(batches.values()) == (contact["ring_time"] if rung else 0)
+
+
+@pytest.mark.parametrize("cut", ["midnight", "timespan", "never"])
+def test_statuses_tile_each_day_and_follow_the_calls(sandbox: Sandbox, cut: StatusCut) -> None:
+    sandbox.talkdesk.reports.status_cut = cut
+    start, end = NOW - 5 * DAY, NOW - timedelta(hours=1)
+    entries = create_report(sandbox, "user_status", start, end)
+    by_user: dict[str, list[Any]] = {}
+    for row in entries:
+        by_user.setdefault(row["user_id"], []).append(row)
+    assert len(by_user) > 4
+    for rows in by_user.values():
+        for row, following in pairwise(rows):
+            assert row["status_end_at"] == following["status_start_at"]
+        lengths = [
+            to_epoch(row["status_end_at"] + "Z") - to_epoch(row["status_start_at"] + "Z")
+            for row in rows
+        ]
+        assert lengths == [row["status_time"] for row in rows]
+        assert min(lengths) > 0
+        is_cut_at_midnight = any(row["status_start_at"].endswith("00:00:00") for row in rows)
+        assert is_cut_at_midnight == (cut == "midnight")
+        if cut == "timespan":
+            assert rows[0]["status_start_at"] == format_naive(start)
+            assert rows[-1]["status_end_at"] == format_naive(end)
+    for contact in sandbox.talkdesk.rows["contacts"].values():
+        if contact["user_id"] and format_naive(start) <= contact["started_at"]:
+            labels = {
+                row["status_label"]
+                for row in by_user[contact["user_id"]]
+                if row["status_start_at"] < contact["finished_at"]
+                and contact["connected_at"] < row["status_end_at"]
+            }
+            assert labels <= {"On A Call", "After Call Work"}
+
+
+def test_statuses_are_cut_where_a_month_ends(start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox(calls=50, days=30)
+    sandbox.talkdesk.reports.status_cut = "never"
+    rows = create_report(sandbox, "user_status", NOW - 25 * DAY, NOW - DAY)
+    starts = {row["status_start_at"] for row in rows if row["status_start_at"].endswith("00:00:00")}
+    assert "2026-11-01 00:00:00" in starts
+
+
+def test_unknown_report_is_not_found(sandbox: Sandbox) -> None:
+    headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
+    url = f"{sandbox.talkdesk.api_url}{jobs_path('adherence')}"
+    assert requests.post(url, json={}, headers=headers, timeout=5).status_code == 404
+
+
+def test_job_is_known_to_its_own_report_only(sandbox: Sandbox) -> None:
+    job_id = create_job(sandbox).json()["job"]["id"]
+    url = f"{sandbox.talkdesk.api_url}{jobs_path('contacts')}/{job_id}"
+    assert talkdesk_get(sandbox, url).status_code == 404
 
 
 def test_file_store_rejects_token_and_expired_url(sandbox: Sandbox, clock: FakeClock) -> None:

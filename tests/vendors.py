@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
-from tests.harness import KEYS, NOW, FakeClock, Output, sync, timestamp
+from tests.harness import NOW, FakeClock, Output, row_key, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,7 +47,7 @@ class StreamOutput:
     @property
     def ids(self) -> list[Any]:
         """The key of each record, in the order written."""
-        return [record[KEYS[self.stream]] for record in self.records]
+        return [row_key(self.stream, record) for record in self.records]
 
     @property
     def latest(self) -> dict[Any, Row]:

@@ -17,10 +17,10 @@ from msgspec import NODEFAULT
 from msgspec.structs import asdict
 
 from tap_voicecalls.http.body import InvalidResponseError, decode_json
-from tap_voicecalls.timestamps import UTC_SECONDS, normalize_utc
+from tap_voicecalls.timestamps import USUAL_TIMESTAMP, normalize_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Row = dict[str, Any]
 
@@ -51,8 +51,12 @@ LEFT_OUT = "x-left-out"
 
 _INTEGERS = range(-(2**63), 2**63)
 _Integer = Annotated[int, msgspec.Meta(ge=_INTEGERS[0], le=_INTEGERS[-1])]
-#: Talkdesk sends an empty string where there is no timestamp; it becomes null after decoding.
-_Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^(?:{UTC_SECONDS})?\Z")]
+#: Talkdesk sends an empty string where there is no timestamp; it becomes null after decoding, as a
+#: timestamp with a blank gets its `T` and `Z`.
+_Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^{USUAL_TIMESTAMP}?\Z")]
+_KeyTimestamp = Annotated[str, msgspec.Meta(pattern=rf"^{USUAL_TIMESTAMP}\Z")]
+#: The least length of a timestamp in the form that records have.
+_UTC_LENGTH = len("2026-01-01T00:00:00Z")
 _Key = Annotated[str, msgspec.Meta(min_length=1)]
 _Nothing = Annotated[str, msgspec.Meta(pattern="(?!)")]
 #: The column types of the record type. A `Decimal` keeps a number exactly as it was sent.
@@ -76,16 +80,18 @@ _UNFIT = object()
 class RecordConformer:
     """Makes the records of one stream from its vendor's rows."""
 
-    def __init__(self, schema: Mapping[str, Any], key: str, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, schema: Mapping[str, Any], keys: Sequence[str], warn: Callable[[str], None]
+    ) -> None:
         """Generate the record type.
 
         Args:
             schema: The stream's JSON schema.
-            key: The column that every row must have a value for.
+            keys: The columns that every row must have a value for.
             warn: Gets a message for each column that a value doesn't fit, once.
         """
         columns: Mapping[str, Mapping[str, Any]] = schema["properties"]
-        self._key = key
+        self._keys = tuple(keys)
         self._warn = warn
         self._warned: set[str] = set()
         self._left_out = frozenset(schema.get(LEFT_OUT, ()))
@@ -109,7 +115,7 @@ class RecordConformer:
         self._type = msgspec.defstruct(
             "ConformingRecord",
             [
-                (name, _column_type(name, column), None if name != key else NODEFAULT)
+                (name, _column_type(name, column), NODEFAULT if name in keys else None)
                 for name, column in columns.items()
             ],
             bases=(Record,),
@@ -136,11 +142,15 @@ class RecordConformer:
         try:
             record = cast("Record", self._decode(row))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._conform_values(row)
+            record = self._conform_values(row)
+        else:
+            if not self._has_doubles(record):
+                record = self._conform_values(row)
         for name in self._timestamps:
-            if getattr(record, name) == "":
-                setattr(record, name, None)
-        return record if self._has_doubles(record) else self._conform_values(row)
+            value = getattr(record, name)
+            if value is not None and len(value) < _UTC_LENGTH:
+                setattr(record, name, f"{value[:10]}T{value[11:]}Z" if value else None)
+        return record
 
     def _has_doubles(self, record: Record) -> bool:
         """Whether all numbers of a record are in the range of their columns."""
@@ -165,9 +175,9 @@ class RecordConformer:
             record = None
         if record is None or not self._has_doubles(record):
             record = self._conform_columns(values, extra)
-        if record.get(self._key) in {None, ""}:
+        if missing := [key for key in self._keys if record.get(key) in {None, ""}]:
             sent = ", ".join(sorted(fields)[:8])
-            raise InvalidRowError(f"a row without `{self._key}` (its fields: {sent[:300]})")
+            raise InvalidRowError(f"a row without `{missing[0]}` (its fields: {sent[:300]})")
         if self._keeps_extra_fields:
             setattr(record, EXTRA_FIELDS, extra or None)
         return record
@@ -187,7 +197,7 @@ class RecordConformer:
 
     def _conform_columns(self, values: Row, extra: Row) -> Record:
         """Return the record of the values that fit; the others go to `extra`."""
-        converted: Row = {self._key: None}
+        converted: Row = dict.fromkeys(self._keys)
         for name, value in values.items():
             result = None if value is None else self._converters[name](value)
             if result is _UNFIT:
@@ -211,9 +221,10 @@ def _column_type(name: str, column: Mapping[str, Any]) -> Any:  # noqa: ANN401 -
         item = _ITEM_TYPES[column["items"]["type"][0]]
         return list[item | None] | None  # type: ignore[valid-type]
     types = [_TYPES[json_type] for json_type in column["type"] if json_type in _TYPES]
+    is_nullable = "null" in column["type"]
     if column.get("format") == "date-time":
-        types = [_Timestamp]
-    if "null" in column["type"]:
+        types = [_Timestamp if is_nullable else _KeyTimestamp]
+    if is_nullable:
         types.append(None)
     elif types == [str]:
         types = [_Key]

@@ -89,7 +89,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         self._sync_timer: Timer | None = None
         self._watermark = ""
         # The stream's own keys; a catalog can change what the SDK takes for them.
-        self._own_key = self.primary_keys[0]
+        self._own_keys = tuple(self.primary_keys)
         self._own_replication_key = self.replication_key
         #: What is wrong with the stream's bookmark or catalog entry, so that it can't be synced.
         self.invalid_input = ""
@@ -156,10 +156,11 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         if entry is None:
             return
         if not entry.key_properties:
-            entry.key_properties = self.primary_keys = (self._own_key,)
-        if self._own_key not in self.effective_schema.get("properties", {}):
+            entry.key_properties = self.primary_keys = self._own_keys
+        columns = self.effective_schema.get("properties", {})
+        if missing := [key for key in self._own_keys if key not in columns]:
             self.invalid_input = (
-                f"The catalog's schema for {self.name} lacks the primary key {self._own_key}. "
+                f"The catalog's schema for {self.name} lacks the primary key {missing[0]}. "
                 f"Create the catalog again, with --discover."
             )
 
@@ -194,7 +195,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """Makes records of the vendor's rows."""
         return RecordConformer(
             self.schema,
-            self._own_key,
+            self._own_keys,
             lambda message: self._warn("%s", message),
         )
 

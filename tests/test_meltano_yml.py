@@ -1,4 +1,4 @@
-"""The settings of `target-postgres` in `meltano.yml`, and what makes them safe."""
+"""What `meltano.yml` sets for speed, and what makes it safe; see docs/performance.md."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from sandbox.history import Row
 
+MELTANO_YML = yaml.safe_load((PROJECT / "meltano.yml").read_text())
 PERFORMANCE = (PROJECT / "docs/performance.md").read_text()
 
 
@@ -26,13 +27,16 @@ PERFORMANCE = (PROJECT / "docs/performance.md").read_text()
 )
 def test_target_postgres_is_shipped_with_its_fast_settings(setting: str, value: object) -> None:
     """Without the two, the target takes more than three times the CPU time: docs/performance.md."""
-    project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
     (loader,) = (
-        each for each in project["plugins"]["loaders"] if each["name"] == "target-postgres"
+        each for each in MELTANO_YML["plugins"]["loaders"] if each["name"] == "target-postgres"
     )
     shipped = {each["name"]: each.get("value") for each in loader["settings"]}
     assert shipped[setting] is value
     assert f"`{setting}: {str(value).lower()}`" in PERFORMANCE
+
+
+def test_meltano_does_not_wait_for_the_package_index() -> None:
+    assert MELTANO_YML["cli"] == {"disable_version_check": True}
 
 
 def test_no_record_needs_the_validation_that_the_target_skips(
