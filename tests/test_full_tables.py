@@ -40,7 +40,13 @@ every_table = pytest.mark.parametrize("stream", FULL_TABLES)
 
 @pytest.fixture
 def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    return start_sandbox(calls=30, days=20, page_size=10)
+    """Lists of two pages."""
+    sandbox = start_sandbox(calls=30, days=20, page_size=10)
+    for rows in sandbox.zendesk.lists.values():
+        row = next(iter(rows.values()))
+        rows.clear()
+        rows.update({row_id: row | {"id": row_id} for row_id in range(1, 17)})
+    return sandbox
 
 
 @pytest.fixture
