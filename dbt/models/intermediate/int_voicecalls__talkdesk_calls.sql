@@ -35,8 +35,8 @@ select
         else calls.call_type
     end as outcome,
     calls.call_type as vendor_outcome,
-    false as has_ended_in_ivr, -- Talkdesk does not return where the caller hung up
-    coalesce(calls.is_callback, false) as is_callback,
+    cast(null as boolean) as has_ended_in_ivr, -- not in the report
+    calls.is_callback,
     calls.is_in_business_hours,
     calls.talk_seconds,
     calls.hold_seconds,

@@ -66,14 +66,17 @@ select
         or (calls.outcome <> 'answered' and calls.ivr_action in ('voicemail', 'phone_number', 'textback')),
         false
     ) as has_ended_in_ivr,
-    coalesce(calls.is_callback, false) as is_callback,
+    calls.is_callback,
     calls.is_in_business_hours,
     calls.talk_seconds,
     calls.hold_seconds,
     -- Empty where no agent had any.
     case when calls.outcome = 'answered' then coalesce(calls.wrap_up_seconds, 0) end as wrap_up_seconds,
     calls.wait_seconds,
-    greatest(calls.wait_seconds - coalesce(calls.ivr_seconds, 0), 0) as queue_seconds,
+    case
+        when calls.wait_seconds is not null
+            then greatest(calls.wait_seconds - coalesce(calls.ivr_seconds, 0), 0)
+    end as queue_seconds,
     calls.time_to_answer_seconds,
     coalesce(last_agents.agent_id, calls.agent_id) as agent_id,
     coalesce(agents.agent_name, last_agents.agent_id, calls.agent_id) as agent_name,

@@ -12,8 +12,8 @@ offered as (
             direction = 'inbound'
             and outcome in ('answered', 'missed', 'abandoned', 'voicemail')
             and is_in_business_hours is not false
-            and not is_callback
-            and not has_ended_in_ivr,
+            and is_callback is not true
+            and has_ended_in_ivr is not true,
             false
         ) as is_offered,
         coalesce(

@@ -1,6 +1,6 @@
 {%- set is_abandoned_in_ivr -%}
     direction = 'inbound' and outcome = 'abandoned' and has_ended_in_ivr
-    and is_in_business_hours is not false and not is_callback
+    and is_in_business_hours is not false and is_callback is not true
 {%- endset -%}
 
 with calls as (
