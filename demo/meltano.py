@@ -94,7 +94,7 @@ def _system_folder(folder: Path, project: Path) -> Path:
     """Create a replacement for `.meltano` with links to the plugins installed there."""
     system_folder = folder / ".meltano"
     system_folder.mkdir(exist_ok=True)
-    for plugins in ("extractors", "loaders"):
+    for plugins in ("extractors", "loaders", "utilities"):
         installed, link = project / ".meltano" / plugins, system_folder / plugins
         if installed.exists() and not link.exists():
             link.symlink_to(installed)
