@@ -69,7 +69,7 @@ def build(warehouse: Warehouse) -> Builds:
         warehouse.load(first.messages, ACCOUNTS["us"])
         for vendor in VENDORS:
             streams[vendor] = vendor_rows(sandbox, vendor)
-            copy_tables(warehouse, streams[vendor], vendor)
+            copy_tables(warehouse, streams[vendor], ACCOUNTS[vendor])
             warehouse.dbt.build("--exclude-resource-type", "unit_test", **source(vendor))
             marts[vendor] = read_marts(warehouse)
         sandbox.change_calls(20)
@@ -106,12 +106,11 @@ def source(*accounts: str) -> dict[str, object]:
     return {"voicecalls_sources": sources, "voicecalls_time_zone": ZONE.key}
 
 
-def copy_tables(warehouse: Warehouse, streams: Iterable[str], account: str) -> None:
-    """Copy the tables of some streams to the schema of another account."""
-    warehouse.execute(f"create schema {ACCOUNTS[account]}")
+def copy_tables(warehouse: Warehouse, streams: Iterable[str], schema: str) -> None:
+    """Copy the tables of some streams to another schema."""
+    warehouse.execute(f"create schema {schema}")
     for stream in streams:
-        original = f"table {ACCOUNTS['us']}.{stream}"
-        warehouse.execute(f"create table {ACCOUNTS[account]}.{stream} as {original}")
+        warehouse.execute(f"create table {schema}.{stream} as table {ACCOUNTS['us']}.{stream}")
 
 
 def read_marts(warehouse: Warehouse) -> Marts:

@@ -99,7 +99,7 @@ def start_dbt(folder: Path, environment: dict[str, str]) -> Iterator[Dbt]:
 
     Args:
         folder: The folder for dbt's own files.
-        environment: The variables of `dbt/profiles.yml`, and DBT_TARGET.
+        environment: The variables of `dbt/profiles.yml`, DBT_TARGET, and other settings of dbt.
     """
     python = install()
     settings = {

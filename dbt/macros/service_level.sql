@@ -1,13 +1,13 @@
 {#-
     Whether an offered call counts as within the service level; null if it does not count at all.
 
-    Cisco's three service levels differ in the calls that were abandoned: they are ignored, or count
-    as not answered in time (negative), or as served if they were abandoned in time (positive).
+    Cisco's three service levels differ in the calls that were abandoned within the threshold: they are
+    ignored, count as not answered in time (negative), or count as answered in time (positive).
 -#}
 {% macro is_within_service_level() %}
     {%- set seconds = var('voicecalls_service_level_seconds') -%}
     {%- set abandoned = {
-        'ignored': 'cast(null as boolean)',
+        'ignored': 'case when queue_seconds > ' ~ seconds ~ ' then false end',
         'negative': 'false',
         'positive': 'queue_seconds <= ' ~ seconds,
     } -%}
