@@ -11,7 +11,7 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group
 	--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test bench lint types check format docs picture hooks lock upgrade sandbox clean
+.PHONY: help demo test quick bench lint types check format docs picture hooks lock upgrade sandbox clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -23,6 +23,10 @@ demo: $(INSTALLED) ## sync both vendors from the sandbox into PostgreSQL, in ful
 test: $(INSTALLED) ## run all tests
 	@$(PYTHON) -m tests.targets
 	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel
+
+quick: $(VENV)/installed ## run the tests that run no other programs
+	$(PYTHON) -m pytest --numprocesses=auto -p tests.parallel \
+		-m "not meltano and not targets and not programs"
 
 bench: $(INSTALLED) ## measure speed and memory against the goals
 	$(PYTHON) -m benchmarks

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import cast
 
 import pendulum
 
+#: How far a local time can be from UTC.
+MAX_UTC_OFFSET = timedelta(hours=14)
 #: A valid timestamp as both vendors usually write it: in UTC, in whole seconds. February 29 and
 #: the year 0 don't match, so that whatever matches is a real time.
 UTC_SECONDS = (

@@ -99,7 +99,7 @@ _transport: st.SearchStrategy[Distortion] = st.one_of(
     st.sampled_from(tuple(BODIES.values())).map(SetBody),
     st.sampled_from(tuple(RAW.values())).map(SendBytes),
     st.sampled_from(("break", "stall", "trickle")).map(Deliver),  # type: ignore[arg-type]
-    st.just(Inflate(1)),
+    st.sampled_from((1, 500)).map(Inflate),
     st.just(Replay()),
 )
 

@@ -155,12 +155,13 @@ def _is_harmless(lie: Lie, stream: str) -> bool:
 
 def _page_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[Row]) -> bool:
     """Whether a page is as it should be, or contradicts itself."""
-    leads_on = any(
-        body.get(name) == regular.get(name) is not None for name in ("end_time", "next_page")
-    ) or (isinstance(body.get("count"), int) and body["count"] != len(rows))
-    if not leads_on and len(rows) < len(before):
-        return False
     times = [row.get("updated_at") if isinstance(row, dict) else None for row in rows]
+    leads_on = before[-1:] != rows[-1:] and any(
+        body.get(name) == regular.get(name) is not None for name in ("end_time", "next_page")
+    )
+    states_more = isinstance(body.get("count"), int) and body["count"] > len(rows)
+    if len(rows) < len(before) and not leads_on and not states_more:
+        return False
     is_time_changed = any(row["updated_at"] not in times for row in before) and len(rows) >= len(
         before
     )
@@ -173,7 +174,9 @@ def _to_key(value: object, stream: str) -> Any:
     if stream == "talkdesk_calls":
         if isinstance(value, str):
             return clean(value) or None
-        return json.dumps(value, default=str) if isinstance(value, int | Decimal) else None
+        if isinstance(value, Decimal):
+            return str(value)
+        return json.dumps(value) if isinstance(value, int) else None
     if isinstance(value, bool):
         return None
     try:

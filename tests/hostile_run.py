@@ -12,6 +12,7 @@ from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
@@ -22,6 +23,7 @@ from sandbox import Fault, Sandbox
 from sandbox.hostile import Attack, Journal, make_hostile
 from tap_voicecalls.http import client
 from tests.harness import KEYS, NOW, FakeClock, Output, sync, timestamp
+from tests.hostile_attacks import describe
 from tests.hostile_oracle import (
     Evidence,
     check_complete,
@@ -47,12 +49,15 @@ TestT = TypeVar("TestT", bound="Callable[..., None]")
 MAX_HOURS = 12
 #: The most requests of a run, and the most real seconds.
 MAX_REQUESTS = 3000
-MAX_SECONDS = 20
+MAX_SECONDS = 60
+#: The most memory of a run, in MB, the sandbox's included.
+MAX_MEMORY = 250
 #: The longest message of a failure, in characters.
 MAX_MESSAGE = 2000
 LOOKBACKS = {"zendesk": timedelta(seconds=300), "talkdesk": timedelta(hours=48)}
 START = NOW - timedelta(days=20)
 
+_PROCESS = Path("/proc/self")
 _SEED = os.environ.get("HOSTILE_SEED")
 hostile = settings(
     max_examples=int(os.environ.get("HOSTILE_EXAMPLES", "200")),
@@ -97,6 +102,25 @@ def real_time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def memory_limit(megabytes: int) -> Iterator[None]:
+    """Assert that this process never takes more memory than this beyond what it has now."""
+    if not _PROCESS.exists():  # only Linux knows the peak
+        yield
+        return
+    before = _memory("VmRSS")
+    (_PROCESS / "clear_refs").write_text("5")  # resets the peak
+    yield
+    peak = _memory("VmHWM") - before
+    assert peak <= megabytes, f"{peak} MB of memory"
+
+
+def _memory(field: str) -> int:
+    lines = (_PROCESS / "status").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith(field))
+    return int(kilobytes) // 1024
 
 
 class _Log(logging.Handler):
@@ -182,6 +206,13 @@ class HostileRun:
 
     def check(self) -> None:
         """Run the tap twice and check everything."""
+        try:
+            self._check()
+        except Unbounded as error:
+            attacks = "\n".join(map(describe, self.attacks))
+            raise Unbounded(f"{error}\n{attacks}\n{self.faults}") from None
+
+    def _check(self) -> None:
         clock = BoundedClock()
         self.world.foreign.forget_requests()
         options: dict[str, Any] = {"calls": 30, "days": 18, "page_size": 12, "now": NOW}
@@ -203,7 +234,8 @@ class HostileRun:
             journal = Journal(foreign, lambda seconds: clock.advance(seconds=seconds))
             sandbox.faults.add(*self.faults)
             make_hostile(sandbox.faults, self.attacks, journal)
-            output = sync(config, clock=clock)
+            with memory_limit(MAX_MEMORY):
+                output = sync(config, clock=clock)
             self._check_output(output, sandbox, journal)
             self._check_secrecy(output, sandbox, log)
             assert len(sandbox.requests) < MAX_REQUESTS

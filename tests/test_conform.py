@@ -155,7 +155,7 @@ def test_column_of_unknown_type_takes_any_json(
         ("note", 5, "5"),
         ("note", Decimal("5.10"), "5.10"),
         ("note", True, "true"),
-        ("ratio", 5, 5),
+        ("ratio", 5, Decimal(5)),
         ("ratio", Decimal("12345678901234567.5"), Decimal("12345678901234567.5")),
         ("ratio", "1.5", Decimal("1.5")),
         ("tags", ["a", None], ["a", None]),

@@ -34,6 +34,8 @@ from tests.vendors import FILE, PRESIGNED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.programs
+
 CONFIG: dict[str, Any] = {
     "talkdesk_window_days": 5,
     "talkdesk_job_timeout_seconds": 600,
@@ -43,6 +45,7 @@ CONFIG: dict[str, Any] = {
 #: Attacks that succeeded once, by what they did.
 FOUND: dict[str, list[Attack]] = {
     "the same job for two windows": [Attack(JOBS, (Replay(),), after=1)],
+    "each job is the one before it": [Attack(JOBS, (Replay(),), times=None)],
     "bidirectional text in a job's ID": [
         Attack(JOBS, (SetField(("job", "id"), VALUES["bidi"]),), times=None),
     ],

@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import assume, given, note
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from sandbox.hostile import (
@@ -36,6 +36,8 @@ from tests.vendors import CALLS, LEGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+pytestmark = pytest.mark.programs
 
 CREDENTIALS: tuple[dict[str, str], ...] = (
     {},
@@ -68,6 +70,9 @@ FOUND: dict[str, list[Attack]] = {
         Attack(CALLS, (SetBody(BODIES["deep list"]), SetStatus("501 Not Implemented"))),
     ],
     "many levels in a page": [Attack(CALLS, (SetBody(BODIES["deep object"]),), times=None)],
+    "a time of a million digits": [
+        Attack(CALLS, (SetField(("end_time",), b'"1e999999"'),), times=None),
+    ],
     "half an emoji": [
         Attack(CALLS, (SetField(("calls", 1, "line"), VALUES["high surrogate"]),), times=None)
     ],
@@ -76,20 +81,6 @@ FOUND: dict[str, list[Attack]] = {
         Attack(CALLS, (SetStatus("503 Busy"), SetHeader("Retry-After", "1e-9")), times=None),
     ],
 }
-#: Those that still succeed, with the reason. Attacks like these are not generated: see `is_open`.
-OPEN: dict[str, str] = {
-    "a page that is cut to its first row, twice": "a short page of one second counts as the end",
-    "a page that is cut to its last row, twice": "fewer rows than `count` are only a warning",
-}
-
-
-def is_open(attack: Attack) -> bool:
-    """Whether an attack resembles one of `OPEN`."""
-    for distortion in attack.distortions:
-        match distortion:
-            case ArrangeRows(_, "first" | "last"):
-                return True
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +102,6 @@ def test_hostile_zendesk(
     world: World, attacks: list[Attack], page_size: int, credentials: dict[str, str], kill: int
 ) -> None:
     note("\n".join(map(describe, attacks)))
-    assume(not any(map(is_open, attacks)))
     HostileRun(
         world,
         "zendesk",
@@ -122,12 +112,6 @@ def test_hostile_zendesk(
     ).check()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason=OPEN[name])] if name in OPEN else [])
-        for name in FOUND
-    ],
-)
+@pytest.mark.parametrize("name", FOUND)
 def test_found_attack_does_no_harm(world: World, name: str) -> None:
     HostileRun(world, "zendesk", FOUND[name]).check()

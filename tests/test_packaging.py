@@ -25,6 +25,8 @@ from tests.project import METADATA
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.programs
+
 VERSION = METADATA["version"]
 
 

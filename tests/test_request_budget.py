@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from tap_voicecalls.zendesk.request_slots import RequestSlots
     from tests.vendors import ZendeskAccount
 
+pytestmark = pytest.mark.programs
+
 ATTEMPTS = 40
 #: Takes slots in a process of its own, and prints how many it got.
 CONTENDER = """

@@ -201,7 +201,7 @@ def test_endless_pages_of_one_second_are_an_error(zendesk: ZendeskAccount) -> No
 @pytest.mark.parametrize(
     "end_time",
     [
-        lambda stated: stated + 120,
+        lambda stated: stated and stated + 120,
         lambda stated: stated - 120,
         str,
         float,
@@ -283,10 +283,36 @@ def test_rows_that_vanish_between_two_requests_are_no_error(zendesk: ZendeskAcco
     assert output.ids == ids
 
 
-def test_empty_page_that_states_rows_is_an_error(zendesk: ZendeskAccount) -> None:
+@pytest.mark.parametrize(("kept", "has"), [([], "none"), ([0], "1"), ([-1], "1")])
+def test_page_that_states_more_rows_than_it_has_is_an_error(
+    zendesk: ZendeskAccount, kept: list[int], has: str
+) -> None:
     zendesk.add_calls(hours_ago=[2, 1])
-    zendesk.add_faults(Fault.edit(CALLS, lambda body: body | {"calls": []}, times=None))
-    assert "Zendesk returned a page that states 2 rows and has none" in zendesk.sync().failure
+
+    def cut(body: Any) -> Any:
+        return body | {"calls": [body["calls"][index] for index in kept]}
+
+    zendesk.add_faults(Fault.edit(CALLS, cut, times=None))
+    output = zendesk.sync()
+    assert f"Zendesk returned a page that states 2 rows and has {has}" in output.failure
+    assert output.ids == []
+
+
+@pytest.mark.parametrize("times", [2, None])
+def test_page_cut_to_its_first_second_is_not_the_end(zendesk: ZendeskAccount, times: int) -> None:
+    """Its `end_time` and `next_page` contradict it."""
+    ids = zendesk.add_calls(hours_ago=range(15, 0, -1))
+
+    def cut(body: Any) -> Any:
+        return body | {"calls": body["calls"][:1], "count": 1}
+
+    zendesk.add_faults(Fault.edit(CALLS, cut, after=1, times=times))
+    output = zendesk.sync()
+    if times:
+        assert output.failures == {}
+        assert output.ids == ids
+    else:
+        assert "Zendesk does not return all calls from" in output.failure
 
 
 def test_row_from_the_future_does_not_end_the_export(zendesk: ZendeskAccount) -> None:
@@ -537,16 +563,19 @@ def test_calls_that_are_not_an_array_are_retried(zendesk: ZendeskAccount, clock:
     assert len(clock.sleeps) == 1
 
 
+@pytest.mark.parametrize("count", [0, 1, "two", None, 2**70])
 def test_wrong_count_is_a_warning(
-    zendesk: ZendeskAccount, caplog: pytest.LogCaptureFixture
+    zendesk: ZendeskAccount, caplog: pytest.LogCaptureFixture, count: object
 ) -> None:
+    """Unless it is the number of more rows than there are."""
     ids = zendesk.add_calls(hours_ago=[3, 2])
-    miscount = lambda body: body | {"count": 1000}  # noqa: E731
-    zendesk.add_faults(Fault.edit(CALLS, miscount, times=None))
+    zendesk.add_faults(Fault.edit(CALLS, lambda body: body | {"count": count}, times=None))
     with caplog.at_level(logging.WARNING):
         output = zendesk.sync()
+    assert output.failures == {}
     assert output.ids == ids
-    assert any("states 1000 rows and has 2" in line for line in caplog.messages)
+    warned = any(f"states {count} rows and has 2" in line for line in caplog.messages)
+    assert warned == (count is not None)
 
 
 def test_row_without_id_is_an_error(zendesk: ZendeskAccount) -> None:

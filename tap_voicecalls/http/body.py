@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from tap_voicecalls.http.clean_json import clean_json
+from tap_voicecalls.http.clean_json import clean_json, decode_cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,17 +50,18 @@ _decode = msgspec.json.Decoder(float_hook=_exact_number).decode
 
 
 def decode_json(content: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode JSON; numbers stay exactly as they were sent.
+    """Decode JSON; it is cleaned (see `clean_json`), and numbers stay exactly as they were sent.
 
     Raises:
         InvalidResponseError: It is not JSON.
     """
+    content = bytes(content)
     try:
-        return _decode(content)
+        return decode_cleaned(_decode, content)
     except msgspec.ValidationError:
         # An integer that is too long for msgspec: rare enough for the slower decoder.
-        return _decode_long_numbers(bytes(content))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_long_numbers(clean_json(content))
+    except (msgspec.DecodeError, RecursionError):
         raise InvalidResponseError("a body that is not JSON") from None
 
 
@@ -77,7 +78,7 @@ def _decode_long_numbers(content: bytes) -> Any:  # noqa: ANN401 - any JSON valu
 
 
 def read_body(response: requests.Response, limit: int = MAX_BODY) -> bytes:
-    """Return the whole body of a response as JSON that can be decoded; see `clean_json`.
+    """Return the whole body of a response.
 
     Args:
         response: The response.
@@ -89,7 +90,7 @@ def read_body(response: requests.Response, limit: int = MAX_BODY) -> bytes:
     body = read_at_most(response, limit + 1)
     if len(body) > limit:
         raise InvalidResponseError(f"a body of more than {limit // 2**20} MiB")
-    return clean_json(body)
+    return body
 
 
 def read_at_most(response: requests.Response, limit: int) -> bytes:

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import ssl
+from functools import cache
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -128,15 +129,20 @@ def _check_ca_bundle() -> None:
         return
     path = Path(os.environ[variable])
     try:
-        if path.is_dir():
-            next(path.iterdir(), None)
-        else:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        _load_certificates(path)
     except OSError as error:  # also ssl's own
         raise ConfigError(
             f"{variable}: no certificates could be read from {str(path)!r} ({error.strerror}). "
             f"Set it to a PEM file of certificates, or unset it."
         ) from None
+
+
+@cache  # takes 20 ms for a usual bundle, and each client asks
+def _load_certificates(path: Path) -> None:
+    if path.is_dir():
+        next(path.iterdir(), None)
+    else:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
 
 
 def _redact_record(record: logging.LogRecord) -> bool:

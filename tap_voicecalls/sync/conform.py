@@ -52,10 +52,10 @@ _Integer = Annotated[int, msgspec.Meta(ge=_INTEGERS[0], le=_INTEGERS[-1])]
 _Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^(?:{UTC_SECONDS})?\Z")]
 _Key = Annotated[str, msgspec.Meta(min_length=1)]
 _Nothing = Annotated[str, msgspec.Meta(pattern="(?!)")]
-#: The column types of the record type. A number with decimals is decoded without types, which
-#: keeps it exactly as it was sent.
+#: The column types of the record type. A `Decimal` keeps a number exactly as it was sent.
 _TYPES: dict[str, Any] = {
     "integer": _Integer,
+    "number": Decimal,
     "boolean": bool,
     "string": str,
     "array": list[str | None],
@@ -90,6 +90,9 @@ class RecordConformer:
         }
         self._timestamps = tuple(
             name for name, column in columns.items() if column.get("format") == "date-time"
+        )
+        self._numbers = tuple(
+            name for name, column in columns.items() if "number" in column["type"]
         )
         self._not_strings = tuple(
             name
@@ -129,7 +132,11 @@ class RecordConformer:
         for name in self._timestamps:
             if getattr(record, name) == "":
                 setattr(record, name, None)
-        return record
+        return record if self._has_doubles(record) else self._conform_values(row)
+
+    def _has_doubles(self, record: Record) -> bool:
+        """Whether all numbers of a record are in the range of their columns."""
+        return all(_is_double(record.get(name) or 0) for name in self._numbers)
 
     def _conform_values(self, row: bytes | msgspec.Raw) -> Record:
         try:
@@ -149,6 +156,8 @@ class RecordConformer:
         try:
             record = cast("Record", msgspec.convert(values, self._type))
         except msgspec.ValidationError:
+            record = None
+        if record is None or not self._has_doubles(record):
             record = self._conform_columns(values, extra)
         if record.get(self._key) in {None, ""}:
             sent = ", ".join(sorted(fields)[:8])

@@ -22,7 +22,7 @@ from tap_voicecalls.http.status_errors import retry_after
 from tap_voicecalls.http.urls import host_of, origin, same_origin
 from tap_voicecalls.talkdesk.report_file import ReportFile, read_status_or_report
 from tap_voicecalls.talkdesk.report_parser import IncompleteReportError
-from tap_voicecalls.timestamps import format_duration, format_utc
+from tap_voicecalls.timestamps import MAX_UTC_OFFSET, format_duration, format_utc, parse_timestamp
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -319,6 +319,8 @@ class ReportJobs:
                 f"Talkdesk created a report job for {window} without a valid ID. Check "
                 f"talkdesk_api_url; if it is right, contact Talkdesk's support."
             )
+        if not _may_cover(job.get("timespan"), window):
+            raise JobFailedError(f"job {job_id} for {window} is another window's")
         return job_id
 
     def _parse_created(self, response: requests.Response) -> dict[str, Any] | _Rejection:
@@ -378,6 +380,18 @@ class ReportJobs:
                 f"contact Talkdesk's support."
             )
         return target
+
+
+def _may_cover(timespan: object, window: Window) -> bool:
+    """Whether the timespan that a job states, if it does, can be a window's or more.
+
+    No document says in which time zone it is stated.
+    """
+    try:
+        start, end = (parse_timestamp(timespan[bound]) for bound in ("from", "to"))  # type: ignore[index]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return True
+    return start - MAX_UTC_OFFSET <= window.start and window.end <= end + MAX_UTC_OFFSET
 
 
 def _parse(response: requests.Response) -> tuple[int, str | None, ReportFile | str | None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_voicecalls.http.body import MAX_DOCUMENT, InvalidResponseError, decode_json
-from tap_voicecalls.http.clean_json import JsonCleaner
+from tap_voicecalls.http.clean_json import decode_cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,6 @@ class ReportParser:
     def __init__(self) -> None:
         """Start at the beginning of a body."""
         self.count = 0
-        self._cleaner = JsonCleaner()
         self._buffer = bytearray()
         self._wanted = 0
         self._head: bytes | None = None
@@ -60,7 +59,8 @@ class ReportParser:
             InvalidResponseError: The body can't be a report, nor a job.
             IncompleteReportError: It is a report that can't be parsed.
         """
-        self._append(self._cleaner.feed(chunk))
+        # Outside of strings a line break is a space, and inside of them JSON has none.
+        self._buffer += chunk.replace(b"\n", b" ")
         # Twice as much each time: however small the chunks, each byte is read a few times only.
         return self._rows() if len(self._buffer) >= self._wanted else ()
 
@@ -71,7 +71,6 @@ class ReportParser:
             InvalidResponseError: The body can't be a report, nor a job.
             IncompleteReportError: It is a report that can't be parsed.
         """
-        self._append(self._cleaner.finish())
         rows = [*self._rows(), *self._rows()]
         if self._head is not None and not self._is_tail:
             raise IncompleteReportError(f"it ends, or is not JSON, after row {self.count:,}")
@@ -93,10 +92,6 @@ class ReportParser:
         if not isinstance(document, dict):
             raise InvalidResponseError("JSON that is not an object")
         return document
-
-    def _append(self, content: bytes) -> None:
-        # Outside of strings a line break is a space, and inside of them JSON has none.
-        self._buffer += content.replace(b"\n", b" ")
 
     def _rows(self) -> Sequence[msgspec.Raw]:
         rows: list[msgspec.Raw] = []
@@ -145,7 +140,7 @@ class ReportParser:
     def _decode(self, end: int) -> list[msgspec.Raw] | None:
         """Return the rows that end here, or None if this is not the end of a row."""
         try:
-            return _decode_rows(b"[" + self._buffer[:end] + b"]")
+            return decode_cleaned(_decode_rows, b"[" + self._buffer[:end] + b"]")
         except (msgspec.DecodeError, RecursionError):
             return None
 

@@ -198,14 +198,18 @@ class IncrementalExport:
         """
         if page.oldest is not None and page.oldest < format_epoch(position.second):
             raise self._pagination_loop(position.second)
-        if len(page.records) < position.largest:
+        is_short = len(page.records) < position.largest
+        is_doubtful = page.reaches_beyond(position.second) if is_short else not position.full_size
+        if is_short and not is_doubtful:
             return None
-        if not position.full_size:  # whether the page is full is not known
+        if is_doubtful:
             if not self._has_records_after(position):
                 return None
             if position.rechecked != position.url:
                 # Those records may be new: then the page has them, requested again.
                 return self._recheck(position)
+        if is_short:
+            raise self._missing_records(position.second)
         raise self._full_second(position.second)
 
     def _after_empty_page(self, page: ExportPage, position: _Position) -> _Position | None:
@@ -225,11 +229,7 @@ class IncrementalExport:
             position.url = self._url(position.second - 1)
             return position
         if self._has_records_after(position):
-            raise VoiceCallsError(
-                f"Zendesk returned no {self._resource} from {format_epoch(position.second)} on, "
-                f"although there are some. The bookmark is safe; run the tap again, and contact "
-                f"Zendesk if the error persists."
-            )
+            raise self._missing_records(position.second)
         if not leads_on or page.next_page is None:
             return None
         position.stalled += 1
@@ -262,6 +262,13 @@ class IncrementalExport:
             f"{self._resource} that were read before. The bookmark is safe; contact Zendesk."
         )
 
+    def _missing_records(self, second: int) -> VoiceCallsError:
+        return VoiceCallsError(
+            f"Zendesk does not return all {self._resource} from {format_epoch(second)} on: there "
+            f"are later ones. The bookmark is safe; run the tap again, and contact Zendesk if the "
+            f"error persists."
+        )
+
     def _full_second(self, second: int) -> VoiceCallsError:
         return VoiceCallsError(
             f"Zendesk has more {self._resource} in the one second {format_epoch(second)} than fit "
@@ -275,8 +282,7 @@ class IncrementalExport:
         page = self._send(position.url, position.second)
         if page is None or not page.records:
             return page
-        if page.newest is None or (isinstance(page.count, int) and page.count > len(page.records)):
-            # The response may be damaged: once more.
+        if page.newest is None:  # the response may be damaged: once more
             page = self._send(position.url, position.second) or page
         if page.count not in (len(page.records), None):
             self._warn_once(f"a page states {page.count!s:.40} rows and has {len(page.records)}")

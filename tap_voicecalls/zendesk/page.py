@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from tap_voicecalls.http.body import InvalidResponseError, read_body
+from tap_voicecalls.http.clean_json import decode_cleaned
 from tap_voicecalls.sync.conform import InvalidRowError
 from tap_voicecalls.timestamps import format_utc
 
@@ -74,7 +75,11 @@ class ExportPage:
             values = parse_qs(urlsplit(self.next_page).query).get("start_time")
         except ValueError:
             return None
-        return _to_epoch(values[-1]) if values else None
+        return _to_number(values[-1]) if values else None
+
+    def reaches_beyond(self, second: int) -> bool:
+        """Whether Zendesk states that the page reaches beyond a second."""
+        return max(self.end_time or 0, self.next_start or 0) > second
 
     @property
     def is_consistent(self) -> bool:
@@ -142,21 +147,23 @@ class PageParser:
         """Parse a response.
 
         Raises:
-            InvalidResponseError: It is not a page, or a row has no valid id.
+            InvalidResponseError: It is not a page, lacks rows, or a row has no valid id.
         """
         try:
-            envelope: Any = self._decode(read_body(response))
+            envelope: Any = decode_cleaned(self._decode, read_body(response))
         except msgspec.ValidationError:
             raise InvalidResponseError(f"JSON without the list `{self._resource}`") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError):
             raise InvalidResponseError("a body that is not JSON") from None
         try:
             records = [self._conform(row) for row in getattr(envelope, self._resource)]
         except InvalidRowError as error:
             raise InvalidResponseError(str(error)) from None
-        if not records and (count := _to_epoch(envelope.count)):
-            raise InvalidResponseError(f"a page that states {count} rows and has none")
-        end_time = _to_epoch(envelope.end_time)
+        count = _to_number(envelope.count)
+        if count is not None and count > len(records):
+            has = len(records) or "none"
+            raise InvalidResponseError(f"a page that states {count} rows and has {has}")
+        end_time = _to_number(envelope.end_time)
         next_page = envelope.next_page
         return ExportPage(
             records,
@@ -184,13 +191,13 @@ def parse_second(second: str) -> int:
     return int(datetime.fromisoformat(f"{second[:19]}+00:00").timestamp())
 
 
-def _to_epoch(value: object) -> int | None:
-    """Return a whole number of seconds since 1970 of any type, or None."""
+def _to_number(value: object) -> int | None:
+    """Return a whole number of any type that could be seconds since 1970, or None."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
         number = Decimal(value)
-        return int(number) if number == int(number) and 0 <= number <= _MAX_EPOCH else None
+        return int(number) if 0 <= number <= _MAX_EPOCH and number == int(number) else None
     except (ArithmeticError, ValueError):  # not a number, or not a finite one
         return None
 
