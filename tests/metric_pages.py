@@ -50,30 +50,23 @@ def run_query(warehouse: Warehouse, page: str) -> list[Row]:
 
 
 def format_rows(rows: list[Row]) -> str:
-    """Return rows as `psql` prints them."""
-    texts = [[*rows[0]], *([_format(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    numeric = [isinstance(value, int | float | Decimal) for value in rows[0].values()]
-    lines = []
-    for row in texts:
-        cells = zip(row, widths, numeric, strict=True)
-        is_header = row is texts[0]
-        lines.append(
-            " | ".join(
-                text.center(width)
-                if is_header
-                else text.rjust(width)
-                if right
-                else text.ljust(width)
-                for text, width, right in cells
-            ).rstrip()
-        )
-    lines.insert(1, "-+-".join("-" * width for width in widths))
-    return "".join(f" {line}\n" if line[0] != "-" else f"-{line}-\n" for line in lines)
+    """Return rows as an aligned table."""
+    lines = [[*rows[0]], *([_format(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = [
+        " | ".join(
+            cell.rjust(width) if isinstance(value, (int, float, Decimal)) else cell.ljust(width)
+            for cell, width, value in zip(line, widths, rows[0].values(), strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+    aligned.insert(1, "-+-".join("-" * width for width in widths))
+    return "".join(f"{line}\n" for line in aligned)
 
 
 def _format(value: object) -> str:
-    if isinstance(value, float):
+    """Return a value as text; averages and percentages have a decimal place."""
+    if isinstance(value, (float, Decimal)) and value != int(value):
         return f"{value:.1f}"
     return "" if value is None else str(value)
 

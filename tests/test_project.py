@@ -36,7 +36,7 @@ DEFAULT_TEST_FILES = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
 
 DOCUMENTS = sorted(
     str(path.relative_to(PROJECT))
-    for pattern in ("*.md", "docs/*.md", "examples/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/metrics/*.md", "dbt/*.md")
     for path in PROJECT.glob(pattern)
 )
 every_developer_document = pytest.mark.parametrize(
