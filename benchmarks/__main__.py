@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import pipeline, talkdesk, zendesk
+from benchmarks import both_vendors, pipeline, talkdesk, zendesk
 from benchmarks.goals import format_table
 from benchmarks.start import startup
 
@@ -46,6 +46,7 @@ def _outcomes(folder: Path, runs: int, *, with_rate_limit: bool) -> Iterator[Out
         yield zendesk.rate_limit(folder)
         yield zendesk.shared_quota(folder)
     yield talkdesk.slow_jobs(folder, runs)
+    yield both_vendors.slower_vendor(folder, runs)
     yield from pipeline.compared_with_dlt(folder)
 
 

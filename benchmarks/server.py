@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from sandbox import Sandbox
+from sandbox import Fault, Sandbox
 from sandbox.history import HistoryGenerator, format_utc
+from sandbox.zendesk import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,7 @@ def main() -> None:
         "--days-ago", type=int, default=0, help="days that the history ended before now"
     )
     parser.add_argument("--job-seconds", type=float, default=0, help="duration of a report job")
+    parser.add_argument("--page-seconds", type=float, default=0, help="latency of a Zendesk page")
     options = parser.parse_args()
 
     now = datetime.now(timezone.utc).replace(microsecond=0)
@@ -82,6 +84,9 @@ def main() -> None:
         zendesk_requests_per_minute=options.requests_per_minute,
         job_seconds=options.job_seconds,
     )
+    if options.page_seconds:
+        fault = Fault.hang(f"{PATH}/*", seconds=options.page_seconds, times=None)
+        sandbox.faults.add(fault)
     generator = HistoryGenerator(seed=1)
     for at in _evenly_spaced(options.zendesk_calls, start, end):
         call = generator.zendesk_call(at) | {"updated_at": format_utc(at)} | unknown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import zlib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -110,21 +111,26 @@ class Truncate:
 
 @dataclass(frozen=True)
 class Hang:
-    """Do not respond for some (real) seconds; by default until the sandbox stops.
+    """Hold a request, by default until the sandbox stops, and then handle it as usual.
 
     Attributes:
-        seconds: How long.
+        seconds: For how many (real) seconds.
+        until: Ends it earlier, once it returns True.
         meanwhile: Called once the request has arrived.
     """
 
     seconds: float = inf
+    until: Callable[[], bool] = bool
     meanwhile: Callable[[], object] = bool
 
     async def respond(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002
-        """Return 504 at the end."""
+        """Return the regular response at the end."""
         self.meanwhile()
-        await asyncio.sleep(self.seconds)
-        return web.Response(status=504)
+        end = time.monotonic() + self.seconds
+        # An event of asyncio can't be set by another thread, such as a test's.
+        while not self.until() and (remaining := end - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(remaining, 0.01))
+        return await handler()
 
 
 @dataclass(frozen=True)
@@ -310,11 +316,12 @@ class Fault:
         path: str,
         *,
         seconds: float = inf,
+        until: Callable[[], bool] = bool,
         meanwhile: Callable[[], object] = bool,
         **scope: Unpack[Scope],
     ) -> Self:
-        """Do not respond for some (real) seconds; by default until the sandbox stops."""
-        return cls(path, Hang(seconds, meanwhile), **scope)
+        """Do not respond for some (real) seconds, or until `until()`; by default never."""
+        return cls(path, Hang(seconds, until, meanwhile), **scope)
 
     @classmethod
     def edit(

@@ -199,12 +199,17 @@ class Sandbox:
         }
 
     @property
+    def rows(self) -> dict[str, dict[Any, Row]]:
+        """The latest version of each row, by stream and primary key."""
+        return {
+            "talkdesk_calls": self.talkdesk.calls,
+            **{f"zendesk_{resource}": rows for resource, rows in self.zendesk.rows.items()},
+        }
+
+    @property
     def truth(self) -> dict[str, int]:
         """The number of rows of each stream."""
-        return {
-            **{f"zendesk_{resource}": len(rows) for resource, rows in self.zendesk.rows.items()},
-            "talkdesk_calls": len(self.talkdesk.calls),
-        }
+        return {stream: len(rows) for stream, rows in self.rows.items()}
 
     def change_calls(self, count: int, at: datetime | None = None) -> dict[str, int]:
         """Update calls as the vendors do (charges, call quality, ratings), and add new calls.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from typing import Any, NoReturn
 
 from singer_sdk.plugin_base import SingerCommand
@@ -48,9 +49,17 @@ class VoiceCallsCommand(SingerCommand):
             messages = (
                 f"{type(error).__name__}: {details}. {hint} TAP_VOICECALLS_LOGLEVEL=DEBUG.",
             )
+        silence_other_threads()
         for message in messages:
             self.logger.error(message)
         return exit_now(code)
+
+
+def silence_other_threads() -> None:
+    """Drop what other threads log from now on, so that the last lines say why the run ended."""
+    this_thread = threading.get_ident()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: record.thread == this_thread)
 
 
 def exit_now(code: int) -> NoReturn:

@@ -22,6 +22,7 @@ from tap_voicecalls.sync.concurrent_sync import sync_concurrently
 from tap_voicecalls.sync.context import RunContext
 from tap_voicecalls.sync.state import ConcurrentStateWriter, read_bookmarks
 from tap_voicecalls.sync.stream import VendorStream
+from tap_voicecalls.sync.summary import RunSummary
 from tap_voicecalls.sync.writer import MessageWriter, OutputClosedError
 from tap_voicecalls.termination import Termination
 from tap_voicecalls.timestamps import format_utc
@@ -142,7 +143,7 @@ class TapVoiceCalls(Tap):
         Raises:
             SyncFailedError: Some of them failed; the others were synced.
         """
-        selected = [stream for stream in self.streams.values() if stream.selected]
+        selected = [stream for stream in self._vendor_streams().values() if stream.selected]
         if not selected:
             raise VoiceCallsError(
                 "No stream is selected, so nothing would be read. Check the catalog, or the "
@@ -150,13 +151,15 @@ class TapVoiceCalls(Tap):
             )
         if self.state:
             self.state_writer.write_state(self.state)
-        self._termination.begin_sync(self.run.failures)
+        summary = RunSummary(selected, self.run)
+        self._termination.begin_sync(summary)
         groups = [[it for it in selected if isinstance(it, each.streams)] for each in VENDORS]
         try:
             sync_concurrently([group for group in groups if group])
         except OutputClosedError:
-            self._termination.log_failures()
+            self._termination.log_results()
             raise
+        summary.log()
         self._raise_failures()
 
     def run_connection_test(self) -> bool:  # type: ignore[misc] # final: replaced

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from sandbox.history import Row
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
-KEYS = {"talkdesk_calls": "call_id", "zendesk_calls": "id", "zendesk_legs": "id"}
+_STREAMS = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False).streams
+#: The primary key of each stream.
+KEYS = {name: stream.primary_keys[0] for name, stream in _STREAMS.items()}
+#: The replication key of each incremental stream.
+REPLICATION_KEYS = {
+    name: stream.replication_key for name, stream in _STREAMS.items() if stream.replication_key
+}
+#: The streams that are read unless others are selected.
+DEFAULT_STREAMS = tuple(name for name, stream in _STREAMS.items() if stream.selected_by_default)
 
 
 class FakeClock(Clock):
@@ -101,7 +109,7 @@ class _Collector(io.BytesIO):
     def write(self, data: Any) -> int:
         for line in bytes(data).splitlines():
             if self.raised is not None:  # a process that was killed writes no more
-                break
+                raise self.raised
             message = json.loads(line)
             try:
                 self._on_message(message)
@@ -179,10 +187,9 @@ def timestamp(moment: datetime) -> str:
 
 def bookmarks(**values: str) -> dict[str, Any]:
     """Return a state with the bookmarks of some streams."""
-    keys = {"talkdesk_calls": "end_at", "zendesk_calls": "updated_at", "zendesk_legs": "updated_at"}
     return {
         "bookmarks": {
-            stream: {"replication_key": keys[stream], "replication_key_value": value}
+            stream: {"replication_key": REPLICATION_KEYS[stream], "replication_key_value": value}
             for stream, value in values.items()
         }
     }

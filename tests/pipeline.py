@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -110,6 +111,19 @@ def read_table(postgres: Database, schema: str, stream: str) -> dict[Any, Row]:
     table = {row[KEYS[stream]]: row for row in rows}
     assert len(table) == len(rows)
     return table
+
+
+def as_stored(row: Row, types: dict[str, str]) -> Row:
+    """Return a vendor's row as PostgreSQL stores it, given the types of the columns."""
+    stored = dict(row)
+    for name, value in row.items():
+        if value == "" and types[name] != "text":
+            stored[name] = None
+        elif value is not None and types[name] == "numeric":
+            stored[name] = Decimal(str(value))
+        elif value is not None and types[name] == "timestamp":
+            stored[name] = datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
+    return stored
 
 
 def column_types(postgres: Database) -> dict[str, dict[str, str]]:

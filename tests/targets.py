@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 FOLDER = Path(__file__).parents[1] / ".targets"
 
@@ -176,6 +177,48 @@ def load(
         (logs[0].read_text(), logs[1].read_text()),
         [json.loads(line) for line in states.splitlines()],
     )
+
+
+def kill_after_states(
+    distribution: str,
+    folder: Path,
+    *,
+    messages: Iterable[Mapping[str, Any]],
+    target: Mapping[str, Any],
+    count: int,
+) -> list[dict[str, Any]]:
+    """Feed messages to a target, and kill it once it has written a number of states.
+
+    Args:
+        distribution: The target, one of `TARGETS`.
+        folder: The working directory of the run.
+        messages: The Singer messages.
+        target: The config of the target.
+        count: The number of states; a target that writes fewer ends by itself.
+
+    Returns:
+        The states that the target wrote.
+    """
+    (folder / "target.json").write_text(json.dumps(target))
+    (folder / "messages.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in messages))
+    with (
+        (folder / "messages.jsonl").open() as source,
+        (folder / "target.log").open("w") as log,
+        subprocess.Popen(  # noqa: S603 - an installed target
+            [target_command(distribution), "--config", "target.json"],
+            cwd=folder,
+            env=os.environ | TARGET_ENVIRONMENT,
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as run,
+    ):
+        assert run.stdout is not None
+        states = list(islice(run.stdout, count))
+        run.kill()
+        states += run.stdout  # written before the kill
+    return [json.loads(line) for line in states]
 
 
 def _uv(*arguments: str) -> None:

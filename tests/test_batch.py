@@ -28,6 +28,7 @@ from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
 from tap_voicecalls.tap import TapVoiceCalls
 from tests.harness import KEYS, NOW, FakeClock, make_tap, sync, timestamp
+from tests.interleaving import SMALL_SLICES, alternations, interleave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from sandbox.history import Row
 
+#: How many slices of each vendor are read in pairs; both have more.
+ROUNDS = 10
 TAP = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False)
 
 
@@ -125,22 +128,20 @@ START = timestamp(NOW - timedelta(days=25))
 
 @pytest.fixture
 def config(sandbox: Sandbox, root: str) -> dict[str, Any]:
-    return sandbox.config | {
-        "start_date": START,
-        "talkdesk_window_days": 4,
-        "batch_config": batches(root),
-    }
+    return sandbox.config | SMALL_SLICES | {"start_date": START, "batch_config": batches(root)}
 
 
 def test_batch_files_hold_the_same_records_as_messages(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     target = BatchTarget()
+    lockstep = interleave(sandbox, ROUNDS)
     output = sync(config, clock=clock)
     for message in output.messages:
         if message["type"] == "BATCH":
             target.load(message)
     assert output.failures == {}
+    assert lockstep.rounds == ROUNDS
     unbatched = sync(config | {"batch_config": None}, clock=clock)
     for stream, rows in rows_since(START, sandbox).items():
         assert output.records(stream) == []
@@ -153,6 +154,7 @@ def test_state_follows_the_batch_that_holds_its_records(
 ) -> None:
     target = BatchTarget()
     rows = rows_since(START, sandbox)
+    interleave(sandbox, ROUNDS)
 
     def on_message(message: dict[str, Any]) -> None:
         if message["type"] == "BATCH":
@@ -162,15 +164,18 @@ def test_state_follows_the_batch_that_holds_its_records(
 
     output = sync(config, clock=clock, on_message=on_message)
     assert len(output.states) > 10
+    assert alternations(output.messages) >= 2
     assert {stream for stream, _ in covered(output.state, rows)} == set(KEYS)
 
 
 def test_sigterm_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
-    # The signal arrives during the request for the third page, when no file is full yet.
+    # The signal arrives during the request for the third page, when no file is full yet, and both
+    # vendors have returned rows.
     start = timestamp(datetime.now(timezone.utc) - timedelta(days=21))
     with Sandbox(calls=60, days=20, page_size=20, zendesk_requests_per_minute=None) as sandbox:
         settings = sandbox.config | {
             "start_date": start,
+            "talkdesk_window_days": 4,
             "batch_config": batches(tmp_path.as_uri(), size=1000),
         }
         config = tmp_path / "config.json"
@@ -182,6 +187,7 @@ def test_sigterm_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
         ) as tap:
             terminate = Fault.late(f"{PATH}/calls", tap.terminate, after=2)
             sandbox.faults.add(terminate)
+            interleave(sandbox, 2)
             assert tap.stdout is not None
             messages = [json.loads(line) for line in tap.stdout]
         rows = rows_since(start, sandbox)

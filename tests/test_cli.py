@@ -16,81 +16,44 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from datetime import datetime, timedelta, timezone
-from typing import IO, TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
+from tests.command_line import (
+    TAP,
+    WAIT,
+    Tap,
+    end,
+    last_line,
+    messages,
+    run,
+    settings,
+    started,
+    write,
+)
 from tests.harness import KEYS, bookmarks
-from tests.vendors import CALLS, JOB_STATUS
+from tests.interleaving import interleave
+from tests.vendors import CALLS, JOB_STATUS, PRESIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TAP = (sys.executable, "-m", "tap_voicecalls")
-#: Seconds that a tap may take to end after a signal: five, and as many for a busy machine.
-WAIT = 10
+#: How many slices of each vendor are read in pairs; both have more, in windows of four days.
+ROUNDS = 5
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(calls=60, days=20, page_size=20, zendesk_requests_per_minute=None) as started:
         yield started
-
-
-def settings(sandbox: Sandbox, **overrides: Any) -> dict[str, Any]:
-    """Return the settings for the sandbox, with a start date three weeks ago."""
-    start = datetime.now(timezone.utc) - timedelta(days=21)
-    recent = {"start_date": start.isoformat(), "zendesk_requests_per_minute": 1000}
-    return sandbox.config | recent | overrides
-
-
-def write(folder: Path, name: str, content: object) -> str:
-    """Write a string, or an object as JSON, to a file and return its path."""
-    path = folder / name
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return str(path)
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the tap to its end."""
-    return subprocess.run(  # noqa: S603 - our own tap
-        [*TAP, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
-    )
-
-
-class Tap(subprocess.Popen[str]):
-    """A tap that is running, with all its output."""
-
-    stdout: IO[str]
-    stderr: IO[str]
-
-
-@contextlib.contextmanager
-def started(*arguments: str, **environment: str) -> Iterator[Tap]:
-    """Start the tap; kill it at the end if it is still running."""
-    with Tap(
-        [*TAP, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    ) as tap:
-        try:
-            yield tap
-        finally:
-            tap.kill()
 
 
 @contextlib.contextmanager
@@ -101,21 +64,6 @@ def blocked_by_target(config: str) -> Iterator[Tap]:
         select.select([tap.stdout], [], [])
         time.sleep(0.5)
         yield tap
-
-
-def end(tap: Tap, signum: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Send a signal to the tap and wait for its end."""
-    tap.send_signal(signum)
-    stdout, stderr = tap.communicate(timeout=WAIT)
-    return subprocess.CompletedProcess(tap.args, tap.returncode, stdout, stderr)
-
-
-def messages(output: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in output.splitlines()]
-
-
-def last_line(process: subprocess.CompletedProcess[str]) -> str:
-    return process.stderr.splitlines()[-1]
 
 
 def test_discovery_needs_no_config_and_sends_no_requests() -> None:
@@ -352,11 +300,13 @@ def test_secrets_are_never_printed_at_any_log_level(sandbox: Sandbox, tmp_path: 
 
 def test_run_after_sigkill_resumes_from_the_last_state(sandbox: Sandbox, tmp_path: Path) -> None:
     """Both runs together write every record; the second requests nothing before its bookmark."""
-    config = write(tmp_path, "config.json", settings(sandbox))
+    config = write(tmp_path, "config.json", settings(sandbox, talkdesk_window_days=4))
     uninterrupted = run("--config", config)
     total = len(uninterrupted.stdout.splitlines())
-    for stop_at in range(5, total, total // 4):
+    for stop_at in (total // 6, total // 3, total * 2 // 3):
+        interleave(sandbox, ROUNDS)
         written, state = _killed_after(stop_at, config)
+        sandbox.faults.clear()
         sandbox.forget_requests()
         arguments = ["--config", config]
         if state:
@@ -374,16 +324,22 @@ def test_run_after_sigkill_resumes_from_the_last_state(sandbox: Sandbox, tmp_pat
             assert _epoch(bookmark) <= min(start_times)
 
 
-def test_run_after_sigterm_resumes_from_the_last_state(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.faults.add(Fault.hang(f"{PATH}/calls", after=2, seconds=20))
-    config = write(tmp_path, "config.json", settings(sandbox))
+@pytest.mark.parametrize("path", [f"{PATH}/*", PRESIGNED], ids=["Zendesk", "Talkdesk"])
+def test_run_after_sigterm_resumes_from_the_last_state(
+    sandbox: Sandbox, tmp_path: Path, path: str
+) -> None:
+    """Both vendors have returned rows when one of them hangs."""
+    sandbox.faults.add(Fault.hang(path, after=ROUNDS, seconds=20))
+    interleave(sandbox, ROUNDS)
+    config = write(tmp_path, "config.json", settings(sandbox, talkdesk_window_days=4))
     with subprocess.Popen([*TAP, "--config", config], stdout=subprocess.PIPE, text=True) as tap:  # noqa: S603
         assert tap.stdout is not None
         lines: list[str] = []
-        while sum('"zendesk_calls"' in line for line in lines) < 40:
+        while len(_bookmarks("".join(lines))) < 2:
             lines.append(tap.stdout.readline())
         tap.send_signal(signal.SIGTERM)
         lines += tap.stdout.readlines()
+    sandbox.faults.clear()
     assert tap.returncode == 128 + signal.SIGTERM
     assert json.loads(lines[-1])["type"] == "STATE"
     state = write(tmp_path, "state.json", json.loads(lines[-1])["value"])
@@ -425,6 +381,26 @@ def test_interrupted_run_reports_the_streams_that_failed(sandbox: Sandbox, tmp_p
     failure, reason = ended.stderr.splitlines()[-2:]
     assert "talkdesk_calls: Talkdesk returned 401 Unauthorized" in failure
     assert "Interrupted by SIGTERM" in reason
+
+
+@pytest.mark.parametrize("ended_by", ["signal", "closed pipe"])
+def test_last_line_is_the_reason_though_a_vendor_still_logs(
+    sandbox: Sandbox, tmp_path: Path, ended_by: str
+) -> None:
+    sandbox.faults.add(Fault.status(CALLS, 503, headers={"Retry-After": "0.01"}, times=None))
+    handlers = {"waiting": {"()": "tests.log_handler.WaitingHandler"}}
+    log_config = {"version": 1, "handlers": handlers, "root": {"handlers": ["waiting"]}}
+    with started(
+        *("--config", write(tmp_path, "config.json", settings(sandbox))),
+        SINGER_SDK_LOG_CONFIG=write(tmp_path, "log.json", log_config),
+    ) as tap:
+        assert any("retrying in" in line for line in tap.stderr)
+        if ended_by == "signal":
+            tap.send_signal(signal.SIGTERM)
+        else:
+            tap.stdout.close()
+        (*_, last) = tap.stderr
+    assert "the next run resumes" in last.lower()
 
 
 def test_signal_ends_a_tap_that_its_target_blocks(tmp_path: Path) -> None:
@@ -471,13 +447,15 @@ def test_interrupted_connection_test_prints_no_message(
     assert '"STATE"' not in ended.stdout
 
 
-def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path) -> None:
-    config = write(tmp_path, "config.json", settings(sandbox))
-    command = f"{' '.join(TAP)} --config {config} | head -n 3"
+@pytest.mark.parametrize("count", [3, 60])
+def test_closed_pipe_is_one_error_message(sandbox: Sandbox, tmp_path: Path, count: int) -> None:
+    interleave(sandbox, ROUNDS)
+    config = write(tmp_path, "config.json", settings(sandbox, talkdesk_window_days=4))
+    command = f"{' '.join(TAP)} --config {config} | head -n {count}"
     result = subprocess.run(  # noqa: S602 - the shell sets up the pipe
         command, shell=True, capture_output=True, text=True, check=False
     )
-    assert len(result.stdout.splitlines()) == 3
+    assert len(result.stdout.splitlines()) == count
     assert "The target closed the pipe" in last_line(result)
     errors = [line for line in result.stderr.splitlines() if "INFO" not in line]
     assert errors == [last_line(result)]

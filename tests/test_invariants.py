@@ -7,90 +7,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
-from sandbox.faults import NotJson, Reset, Respond, Truncate
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
-from tests.harness import NOW, FakeClock, Killed, sync, timestamp
+from tests.harness import NOW, FakeClock, sync, timestamp
+from tests.invariants import StateInvariantChecker, slow, transient_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.faults import Effect
-    from sandbox.history import Row
-
-slow = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-
-#: Errors that a retry resolves, for any request.
-TRANSIENT_ERRORS: tuple[Effect, ...] = (
-    Respond(429, headers={"Retry-After": "5"}),
-    Respond(503),
-    Reset(),
-    Truncate(),
-    NotJson(),
-)
-transient_errors = st.lists(
-    st.tuples(st.integers(0, 8), st.sampled_from(TRANSIENT_ERRORS)),
-    max_size=3,
-    unique_by=lambda pair: pair[0],
-)
-
-
-@dataclass
-class StateInvariantChecker:
-    """Checks each message: no STATE may be ahead of the records written before it.
-
-    Attributes:
-        stream: The stream to check.
-        key: Its primary key.
-        replication_key: Its replication key.
-        rows: The vendor's rows, by key.
-        is_visible: Whether the API returns the row with this key yet.
-        records: The latest record of each key.
-        kill_after: The number of messages after which the tap is killed; None for never.
-    """
-
-    stream: str
-    key: str
-    replication_key: str
-    rows: dict[Any, Row]
-    is_visible: Callable[[Any], bool]
-    records: dict[Any, Row] = field(default_factory=dict)
-    kill_after: int | None = None
-
-    def __call__(self, message: dict[str, Any]) -> None:
-        if self.kill_after is not None:
-            self.kill_after -= 1
-            if self.kill_after < 0:
-                raise Killed
-        if message["type"] == "RECORD":
-            self.records[message["record"][self.key]] = message["record"]
-        if message["type"] == "STATE":
-            bookmark = message["value"]["bookmarks"].get(self.stream, {})
-            self.check_state(bookmark.get("replication_key_value") or "")
-
-    def check_state(self, bookmark: str) -> None:
-        """Assert that every visible row before the bookmark has been written."""
-        for key, row in self.rows.items():
-            if "2026" <= row[self.replication_key] < bookmark and self.is_visible(key):
-                assert key in self.records, (bookmark, row)
-                assert self.records[key][self.replication_key] >= row[self.replication_key]
-
-    def check_complete(self) -> None:
-        """Assert that a target holds the vendor's latest version of every row."""
-        for key, row in self.rows.items():
-            if row[self.replication_key] >= "2026":
-                assert {name: self.records[key][name] for name in row} == row
-
 
 ages = st.one_of(
     st.integers(0, 400).map(lambda seconds: timedelta(seconds=seconds)),
@@ -166,10 +98,8 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
         config["start_date"] = "2026-01-01T00:00:00Z"
         checker = StateInvariantChecker(
             "zendesk_calls",
-            "id",
-            "updated_at",
             sandbox.zendesk.calls,
-            lambda call_id: hidden.get(call_id, 0) <= clock.time(),
+            is_visible=lambda call_id: hidden.get(call_id, 0) <= clock.time(),
         )
         state: dict[str, Any] | None = None
         for kill in kills:
@@ -244,9 +174,7 @@ def test_talkdesk_calls_are_synced_completely(
             "talkdesk_window_days": window_days,
             "talkdesk_concurrent_jobs": jobs,
         }
-        checker = StateInvariantChecker(
-            "talkdesk_calls", "call_id", "end_at", sandbox.talkdesk.calls, lambda _: True
-        )
+        checker = StateInvariantChecker("talkdesk_calls", sandbox.talkdesk.calls)
         state: dict[str, Any] | None = None
         for kill in kills:
             checker.kill_after = kill

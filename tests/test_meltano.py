@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -16,29 +15,16 @@ from sandbox.history import example
 from tests.dbt_builds import VENDORS
 from tests.dbt_commands import IS_SUPPORTED
 from tests.harness import KEYS, timestamp
+from tests.pipeline import as_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandbox.history import Row
     from tests.pipeline import Pipeline, TwoRuns
 
 pytestmark = pytest.mark.meltano
 
 needs_dbt = pytest.mark.skipif(not IS_SUPPORTED, reason="dbt does not support this Python")
-
-
-def as_stored(row: Row, types: dict[str, str]) -> Row:
-    """Return a vendor's row as PostgreSQL stores it."""
-    stored = dict(row)
-    for name, value in row.items():
-        if value == "" and types[name] != "text":
-            stored[name] = None
-        elif value is not None and types[name] == "numeric":
-            stored[name] = Decimal(str(value))
-        elif value is not None and types[name] == "timestamp":
-            stored[name] = datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
-    return stored
 
 
 @pytest.mark.parametrize("run", [0, 1])

@@ -388,6 +388,19 @@ def test_hanging_request_ends_when_sandbox_stops() -> None:
         assert isinstance(hanging.exception(), requests.ConnectionError)
 
 
+def test_held_request_is_handled_once_it_is_released(sandbox: Sandbox) -> None:
+    arrived, released = threading.Event(), threading.Event()
+    sandbox.faults.add(Fault.hang("*/calls", until=released.is_set, meanwhile=arrived.set))
+    url = f"{sandbox.zendesk.url}{PATH}/calls?start_time=0"
+    with ThreadPoolExecutor(1) as client:
+        held = client.submit(zendesk_get, sandbox, url)
+        assert arrived.wait(30)
+        assert zendesk_get(sandbox, url).json()["count"] == 20
+        assert not held.done()
+        released.set()
+        assert held.result().json()["count"] == 20
+
+
 @pytest.mark.parametrize("status", ["failed", "canceled", "pondering", "stuck"])
 def test_fault_sets_final_status_of_matching_jobs(sandbox: Sandbox, status: str) -> None:
     long_windows = Fault.job(JOBS, status=status, when=lambda start, end: end - start > 5 * DAY)

@@ -662,10 +662,11 @@ def test_empty_report_moves_the_bookmark(talkdesk: TalkdeskAccount) -> None:
     assert output.bookmark == days_ago(2)
 
 
+@pytest.mark.parametrize(("days_ago", "rows"), [([30, 20, 10], "3 rows"), ([10], "1 row")])
 def test_rows_without_end_at_are_written_with_one_warning(
-    talkdesk: TalkdeskAccount, caplog: pytest.LogCaptureFixture
+    talkdesk: TalkdeskAccount, caplog: pytest.LogCaptureFixture, days_ago: list[int], rows: str
 ) -> None:
-    ids = talkdesk.add_calls(days_ago=[30, 20, 10])
+    ids = talkdesk.add_calls(days_ago=days_ago)
 
     def clear(body: Any) -> Any:
         return body | {"entries": [row | {"end_at": None} for row in body["entries"]]}
@@ -674,8 +675,8 @@ def test_rows_without_end_at_are_written_with_one_warning(
     with caplog.at_level(logging.WARNING):
         output = talkdesk.sync(days=50)
     assert output.ids == ids
-    assert [line for line in caplog.messages if "no end_at" in line] == [
-        "talkdesk_calls: 3 rows have no end_at; they are written all the same."
+    assert [line for line in caplog.messages if "end_at" in line] == [
+        f"talkdesk_calls: {rows} without end_at, written all the same."
     ]
 
 

@@ -25,8 +25,9 @@ from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
 from tap_voicecalls import schemas
 from tap_voicecalls.sync.conform import ANY_JSON, EXTRA_FIELDS
-from tests.harness import KEYS, timestamp
-from tests.targets import TARGETS, load
+from tests.harness import KEYS, NOW, REPLICATION_KEYS, FakeClock, sync, timestamp
+from tests.interleaving import SMALL_SLICES, alternations, interleave
+from tests.targets import TARGETS, kill_after_states, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,11 +47,8 @@ COLUMNS: dict[str, dict[str, Column]] = {
     ]
     for stream in KEYS
 }
-REPLICATION_KEYS = {
-    "talkdesk_calls": "end_at",
-    "zendesk_calls": "updated_at",
-    "zendesk_legs": "updated_at",
-}
+#: How many slices of each vendor the first run reads in pairs.
+ROUNDS = 5
 #: Strings that are easily misinterpreted.
 AWKWARD_STRINGS = (
     *(
@@ -102,9 +100,9 @@ class Destination(Protocol):
 class PostgreSQL:
     upserts = True
 
-    def __init__(self, postgres: Database, _: Path) -> None:
+    def __init__(self, postgres: Database, folder: Path) -> None:
         self._conninfo = postgres.conninfo
-        self._schema = "meltanolabs"
+        self._schema = folder.name.replace("-", "_")
         self.config: Mapping[str, Any] = {
             "sqlalchemy_url": postgres.sqlalchemy_url,
             "default_target_schema": self._schema,
@@ -122,9 +120,8 @@ class PostgreSQL:
 
 
 class PipelinewisePostgreSQL(PostgreSQL):
-    def __init__(self, postgres: Database, _: Path) -> None:
-        super().__init__(postgres, _)
-        self._schema = "pipelinewise"
+    def __init__(self, postgres: Database, folder: Path) -> None:
+        super().__init__(postgres, folder)
         self.config = {
             "host": postgres.socket_dir,
             "port": 5432,
@@ -293,9 +290,10 @@ def pipeline(
 ) -> Pipeline:
     folder = tmp_path_factory.mktemp(request.param)
     destination = DESTINATIONS[request.param](postgres, folder)
-    with Sandbox(calls=60, days=20, page_size=1000, zendesk_requests_per_minute=None) as sandbox:
+    with Sandbox(calls=60, days=20, page_size=50, zendesk_requests_per_minute=None) as sandbox:
         put_awkward_calls(sandbox)
         config = recent_config(sandbox)
+        lockstep = interleave(sandbox, ROUNDS)
 
         def run(state: Mapping[str, Any]) -> Run:
             sandbox.forget_requests()
@@ -312,6 +310,7 @@ def pipeline(
             )
 
         first = run({})
+        assert lockstep.rounds == ROUNDS
         sandbox.change_calls(10)
         return Pipeline(destination, (first, run(first.load.states[-1])))
 
@@ -319,7 +318,11 @@ def pipeline(
 def recent_config(sandbox: Sandbox) -> dict[str, Any]:
     """Return a config that skips the documented examples and the years after them."""
     start = timestamp(datetime.now(timezone.utc) - timedelta(days=25))
-    return sandbox.config | {"start_date": start, "zendesk_requests_per_minute": 1000}
+    return sandbox.config | {
+        "start_date": start,
+        "zendesk_requests_per_minute": 1000,
+        "talkdesk_window_days": 4,
+    }
 
 
 def requested_start(sandbox: Sandbox) -> dict[str, datetime]:
@@ -439,6 +442,31 @@ def test_second_run_starts_from_that_state(pipeline: Pipeline, stream: str) -> N
     first, second = pipeline.runs
     bookmark = first.load.states[-1]["bookmarks"][stream]["replication_key_value"]
     assert first.start[stream] < second.start[stream] == naive_utc(bookmark)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_state_of_a_killed_target_covers_only_what_it_has_stored(
+    target: str, count: int, postgres: Database, tmp_path: Path
+) -> None:
+    """Both vendors' records alternate, and a batch of the target holds a part of each."""
+    clock = FakeClock()
+    start = timestamp(NOW - timedelta(days=25))
+    with Sandbox(calls=60, days=20, page_size=20, clock=clock.time) as sandbox:
+        interleave(sandbox, ROUNDS)
+        messages = sync(sandbox.config | SMALL_SLICES | {"start_date": start}, clock=clock).messages
+    assert alternations(messages) >= ROUNDS
+    destination = DESTINATIONS[target](postgres, tmp_path)
+    config = {**destination.config, "batch_size_rows": 25}
+    states = kill_after_states(target, tmp_path, messages=messages, target=config, count=count)
+    for stream, bookmark in states[-1]["bookmarks"].items():
+        if value := bookmark.get("replication_key_value"):
+            stored = {str(row[KEYS[stream]]) for row in destination.rows(stream)}
+            assert stored >= {
+                str(key)
+                for key, row in sandbox.rows[stream].items()
+                if start <= row[REPLICATION_KEYS[stream]] < value
+            }
 
 
 def test_tap_reports_pipe_closed_by_failing_target(tmp_path: Path) -> None:

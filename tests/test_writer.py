@@ -29,6 +29,7 @@ from singer_sdk.singerlib.encoding import SimpleSingerWriter
 from tap_voicecalls.sync.conform import Record
 from tap_voicecalls.sync.writer import BUFFER_SIZE, MessageWriter
 from tests.harness import KEYS, NOW, FakeClock, bookmarks, make_tap, timestamp
+from tests.interleaving import interleave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,17 +43,23 @@ Message = dict[str, Any]
 
 
 @pytest.fixture
-def config(start_sandbox: Callable[..., Sandbox]) -> dict[str, Any]:
-    """Settings for accounts whose calls have unknown fields and unusual numbers."""
+def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    """Accounts whose calls have unknown fields and unusual numbers."""
     sandbox = start_sandbox(calls=40, days=20, page_size=20, zendesk_requests_per_minute=None)
     unknown = {"sentiment": {"score": 0.1, "words": ["ä", None]}, "price": 1.10, "big": 2**63}
     for row in list(sandbox.zendesk.calls.values())[:25:3]:  # some pages have no unknown fields
         sandbox.zendesk.put_call(row | unknown)
     for call in list(sandbox.talkdesk.calls.values())[::3]:
         sandbox.talkdesk.put_call(call | unknown | {"float_custom_field_n1": 12345678901234.5})
+    return sandbox
+
+
+@pytest.fixture
+def config(sandbox: Sandbox) -> dict[str, Any]:
     return sandbox.config | {
         "start_date": timestamp(NOW - timedelta(days=25)),
         "zendesk_requests_per_minute": 1000,
+        "talkdesk_window_days": 4,
     }
 
 
@@ -126,17 +133,23 @@ def deselect(catalog: Any) -> None:
     ids=["plain", "deselected", "flattened", "mapped"],
 )
 def test_both_writers_write_the_same_messages(
+    sandbox: Sandbox,
     config: dict[str, Any],
     settings: dict[str, Any],
     change_catalog: Callable[[Any], None],
 ) -> None:
+    lockstep = interleave(sandbox, 5)
     fast, _ = run(config | settings, MessageWriter(), change_catalog)
     sdk, _ = run(config | settings, SimpleSingerWriter(), change_catalog)
     assert len(fast) > 100
+    assert lockstep.rounds == 5
     assert comparable(fast) == comparable(sdk)
 
 
-def test_both_writers_write_the_same_batches(config: dict[str, Any], tmp_path: Path) -> None:
+def test_both_writers_write_the_same_batches(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path
+) -> None:
+    lockstep = interleave(sandbox, 5)
     batches = {
         "batch_config": {
             "encoding": {"format": "jsonl", "compression": "gzip"},
@@ -147,6 +160,7 @@ def test_both_writers_write_the_same_batches(config: dict[str, Any], tmp_path: P
     fast, _ = run(config | batches, MessageWriter())
     sdk, _ = run(config | batches, SimpleSingerWriter())
     assert [message["type"] for message in fast].count("BATCH") > 3
+    assert lockstep.rounds == 5
     assert comparable(fast) == comparable(sdk)
 
 

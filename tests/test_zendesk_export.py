@@ -574,7 +574,7 @@ def test_wrong_count_is_a_warning(
         output = zendesk.sync()
     assert output.failures == {}
     assert output.ids == ids
-    warned = any(f"states {count} rows and has 2" in line for line in caplog.messages)
+    warned = any(f"the count of a page is {count}, not 2" in line for line in caplog.messages)
     assert warned == (count is not None)
 
 

@@ -24,6 +24,7 @@ from tap_voicecalls.http.network_errors import (
 from tap_voicecalls.http.oauth import BearerAuth
 from tap_voicecalls.http.retry import (
     Action,
+    RateLimitError,
     RetriableApiError,
     Retries,
     RetryPolicy,
@@ -32,6 +33,7 @@ from tap_voicecalls.http.retry import (
 from tap_voicecalls.http.session import make_session
 from tap_voicecalls.http.status_errors import status_error
 from tap_voicecalls.http.urls import host_of, path_of
+from tap_voicecalls.http.usage import ApiUsage
 from tap_voicecalls.timestamps import format_duration
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class ApiProfile:
 class ApiClient:
     """One vendor's API over HTTP."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         profile: ApiProfile,
         run: RunContext,
@@ -83,6 +85,7 @@ class ApiClient:
         server_clock: ServerClock | None = None,
         acquire: Callable[[], AbstractContextManager[object]] = nullcontext,
         stop: threading.Event | None = None,
+        usage: ApiUsage | None = None,
     ) -> None:
         """Make a client; nothing is sent yet.
 
@@ -92,6 +95,7 @@ class ApiClient:
             server_clock: Observes the responses to requests with credentials.
             acquire: Requests are sent inside this context; it may wait for a request slot.
             stop: Once it is set, waits end and no further request is sent.
+            usage: Counts the requests, and the waits after a 429.
 
         Raises:
             ConfigError: The certificates that the environment names can't be read.
@@ -104,6 +108,7 @@ class ApiClient:
         self._server_clock = server_clock
         self._acquire = acquire
         self._stop = stop or threading.Event()
+        self.usage = usage or ApiUsage(run.clock)
         self._session = make_session(run.clock, run.user_agent)
 
     def send(  # noqa: PLR0913
@@ -141,6 +146,7 @@ class ApiClient:
         while True:
             try:
                 with self._acquire():
+                    self.usage.count_request()
                     sent_at = self.clock.now()
                     with self._request(method, url, auth, json, form) as response:
                         self._hosts.add_response(url)
@@ -208,7 +214,9 @@ class ApiClient:
                 self._hosts.give_up(url, str(error))
             raise
         self.logger.warning("%s; retrying in %s.", retriable, format_duration(wait))
-        self.sleep(wait)
+        is_rate_limit = isinstance(retriable, RateLimitError)
+        with self.usage.waiting() if is_rate_limit else nullcontext():
+            self.sleep(wait)
 
     def _network_error(self, error: Exception, url: str, name: str) -> RetriableApiError:
         """Return the retriable error for a request without a complete response.

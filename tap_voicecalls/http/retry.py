@@ -88,6 +88,10 @@ class UnreachableHostError(RetriableApiError):
     """A host that could not be connected to."""
 
 
+class RateLimitError(RetriableApiError):
+    """A response with 429: the vendor's quota is used up."""
+
+
 class Retries:
     """The retries of one request."""
 

@@ -10,7 +10,13 @@ from urllib.parse import parse_qs, parse_qsl, urljoin
 
 from tap_voicecalls.errors import FatalApiError
 from tap_voicecalls.http.error_messages import api_error_message, printable
-from tap_voicecalls.http.retry import MAX_WAIT, RATE_LIMIT_TIMEOUT, Action, RetriableApiError
+from tap_voicecalls.http.retry import (
+    MAX_WAIT,
+    RATE_LIMIT_TIMEOUT,
+    Action,
+    RateLimitError,
+    RetriableApiError,
+)
 from tap_voicecalls.http.urls import host_of, query_of
 
 if TYPE_CHECKING:
@@ -48,7 +54,7 @@ def status_error(
         details += f" ({header} {request_id[:_MAX_REQUEST_ID]}, for {profile.vendor}'s support)"
     wait = retry_after(response, now)
     if action is Action.WAIT_FOR_RATE_LIMIT:
-        return RetriableApiError(
+        return RateLimitError(
             f"{profile.vendor}: rate limit reached ({details})",
             wait=wait or profile.retry.rate_limit_wait,
             timeout=RATE_LIMIT_TIMEOUT,

@@ -15,10 +15,9 @@ from singer_sdk.mapper import SameRecordTransform
 from tap_voicecalls.sync.writer import MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from singer_sdk.metrics import Counter
     from singer_sdk.streams import Stream
 
     from tap_voicecalls.sync.conform import Record
@@ -63,16 +62,18 @@ class BulkRecordWriter:
         return cls(stream, writer) if is_plain and isinstance(writer, MessageWriter) else None
 
     def write(
-        self, records: Iterable[Record], time_extracted: datetime, counter: Counter | None
+        self,
+        records: Iterable[Record],
+        time_extracted: datetime,
+        count: Callable[[int], object],
     ) -> int:
-        """Write records and count them in the SDK's metric; return how many they were."""
+        """Write records and count them, some at a time; return how many they were."""
         written = 0
         remaining = iter(records)
         while batch := tuple(islice(remaining, _BATCH)):
             self._writer.write_records(self._stream.name, batch, time_extracted)
             written += len(batch)
-            if counter is not None:
-                counter.increment(len(batch))
+            count(len(batch))
         # The SDK writes a STATE message only if something was written since the last one.
         self._stream.state_manager.is_flushed = False
         return written

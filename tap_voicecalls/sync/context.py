@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,25 @@ class RunContext:
         """The range of time to read."""
         return read_date_range(self.config)
 
+    def log(
+        self, stream: str, message: str, *args: object, level: int = logging.INFO, **fields: object
+    ) -> None:
+        """Log a message about a stream, which begins with the stream's name.
+
+        Not with the stream's own logger: that has the name too, but only some formats show it.
+
+        Args:
+            stream: The stream's name.
+            message: The message, with placeholders.
+            args: What fills in the placeholders.
+            level: The log level.
+            fields: More fields of the structured log.
+        """
+        named = f"{stream}: {message}"
+        self.logger.log(level, named, *args, extra={"stream_name": stream, **fields})
+
     def report_failure(self, stream: str, message: str) -> None:
         """Record a stream's failure, which fails the run once the other streams are synced."""
         self.failures[stream] = message
-        self.logger.warning("%s failed: %s", stream, message)
+        fields = {"stream_name": stream}
+        self.logger.warning("%s failed: %s", stream, message, extra=fields)

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.timestamps import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from logging import Logger
 
-    from tap_voicecalls.clock import Clock
+    from tap_voicecalls.sync.context import RunContext
 
 #: Seconds between two progress lines.
 INTERVAL = 5.0
@@ -31,33 +31,31 @@ class Progress:
     name: str
     start: datetime
     end: datetime
-    clock: Clock
-    logger: Logger
+    run: RunContext
     details: Callable[[float], str]
     rows: int = 0
 
     def __post_init__(self) -> None:
         """Start the first interval."""
-        self._logged_at = self.clock.monotonic()
+        self._logged_at = self.run.clock.monotonic()
 
     def update(self, watermark: datetime) -> None:
         """Log how far the stream has been read, at most once per interval."""
-        if self.clock.monotonic() - self._logged_at >= INTERVAL:
-            self._log(watermark)
+        if self.run.clock.monotonic() - self._logged_at >= INTERVAL:
+            done = (watermark - self.start) / (self.end - self.start)
+            self._log(min(watermark, self.end), min(1.0, max(0.0, done)))
 
-    def finish(self) -> None:
+    def finish(self, read_up_to: datetime) -> None:
         """Log that the stream has been read completely."""
-        self._log(self.end)
+        self._log(read_up_to, 1.0)
 
-    def _log(self, watermark: datetime) -> None:
-        self._logged_at = self.clock.monotonic()
-        done = (watermark - self.start) / (self.end - self.start)
-        share = min(1.0, max(0.0, done))
-        self.logger.info(
-            "%s: %s rows, read up to %s (%d %%), %s.",
+    def _log(self, read_up_to: datetime, share: float) -> None:
+        self._logged_at = self.run.clock.monotonic()
+        self.run.log(
             self.name,
-            f"{self.rows:,}",
-            format_utc(min(watermark, self.end)),
+            "%s, read up to %s (%d %%), %s.",
+            format_count(self.rows, "row"),
+            format_utc(read_up_to),
             math.floor(100 * share),
             self.details(share),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import logging
 from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
@@ -14,14 +15,17 @@ from singer_sdk.exceptions import (
     AbortedSyncPausedException,
 )
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.metrics import Status, Tag
 from singer_sdk.singerlib import StateMessage
 from singer_sdk.streams import Stream
 
 from tap_voicecalls import schemas
 from tap_voicecalls.errors import VoiceCallsError, failure_message
+from tap_voicecalls.http.usage import ApiUsage
 from tap_voicecalls.sync.bulk import BulkRecordWriter, selected_columns
 from tap_voicecalls.sync.conform import RecordConformer
 from tap_voicecalls.sync.progress import Progress
+from tap_voicecalls.sync.summary import StreamResult
 from tap_voicecalls.timestamps import DateRange, format_utc
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.metrics import Counter
+    from singer_sdk.metrics import Counter, Timer
     from singer_sdk.singerlib import Catalog, RecordMessage
 
     from tap_voicecalls.http.server_clock import ServerClock
@@ -81,6 +85,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         self._write_message = tap.write_message
         self._message_writer = tap.message_writer
         self._record_counter: Counter | None = None
+        self._sync_timer: Timer | None = None
         self._watermark = ""
         # The stream's own keys; a catalog can change what the SDK takes for them.
         self._own_key = self.primary_keys[0]
@@ -99,6 +104,16 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """The account that the vendor's streams share."""
         return self._get_account()
 
+    @cached_property
+    def result(self) -> StreamResult:
+        """What the sync has achieved so far."""
+        return StreamResult(self.run.clock)
+
+    @cached_property
+    def usage(self) -> ApiUsage:
+        """What the stream uses of the vendor's API."""
+        return ApiUsage(self.run.clock)
+
     @property
     @abc.abstractmethod
     def lookback(self) -> timedelta:
@@ -115,6 +130,10 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
     @abc.abstractmethod
     def progress_details(self, share: float) -> str:
         """Return what a progress line says about requests or jobs, given the share done."""
+
+    def api_usage(self) -> dict[str, int]:
+        """Return what the summary counts at the vendor, by its noun in the singular."""
+        return {"request": self.usage.requests}
 
     def check_connection(self) -> None:
         """Read a little from the vendor, and write nothing.
@@ -175,7 +194,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         return RecordConformer(
             self.schema,
             self._own_key,
-            lambda message: self.logger.warning("%s: %s", self.name, message),
+            lambda message: self._warn("%s", message),
         )
 
     def sync(self, context: Context | None = None) -> None:  # type: ignore[misc] # final: extended
@@ -186,6 +205,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         if self.invalid_input:
             self.run.report_failure(self.name, self.invalid_input)
             return
+        self.result.start()
         try:
             super().sync(context)
             self.finalize_state_progress_markers()
@@ -193,6 +213,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
             raise  # the record limit of a dry run
         except Exception as error:  # noqa: BLE001 - of the SDK, such as a stream map's
             self._report_failure(error)
+        self.result.end()
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
         """Yield the records that the SDK has to handle, and write the others."""
@@ -206,27 +227,30 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """Record a failure, which the tap reports at the end of the run."""
         self.logger.debug("Traceback of the failure of %s:", self.name, exc_info=error)
         self.run.report_failure(self.name, failure_message(error))
+        if self._sync_timer is not None:
+            # The SDK sees no failure, because the error does not reach it.
+            self._sync_timer.tags[Tag.STATUS] = Status.FAILED
+
+    def _warn(self, message: str, *args: object) -> None:
+        self.run.log(self.name, message, *args, level=logging.WARNING)
 
     def _sync_slices(self, date_range: DateRange) -> Iterator[Record]:
         start, end = date_range.start, date_range.end
         limit = self.read_limit(end)
         if start >= limit:
-            self.logger.warning(
-                "%s: nothing to read, because its bookmark %s is not before %s.",
-                self.name,
+            self._warn(
+                "nothing to read, because its bookmark %s is not before %s.",
                 format_utc(start),
                 "now" if end is None else "end_date or now",
             )
             return
         bulk_writer = BulkRecordWriter.for_stream(self, self._message_writer)
         columns = selected_columns(self)
-        progress = Progress(
-            self.name, start, limit, self.run.clock, self.logger, self.progress_details
-        )
+        progress = Progress(self.name, start, limit, self.run, self.progress_details)
         for part in self.slices(date_range):
             if bulk_writer is not None:
                 progress.rows += bulk_writer.write(
-                    part.records, self.run.clock.now(), self._record_counter
+                    part.records, self.run.clock.now(), self._count_written
                 )
             else:
                 for record in part.records:
@@ -234,20 +258,32 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
                     yield {name: record.get(name) for name in columns}
             # Here every record of the slice has been written.
             self.slices_read += 1
-            self._advance_bookmark(part.watermark if end is None else min(part.watermark, end))
-            progress.update(part.watermark)
-        progress.finish()
+            watermark = part.watermark if end is None else min(part.watermark, end)
+            self._advance_bookmark(watermark)
+            self.result.read_up_to = watermark
+            progress.update(watermark)
+        progress.finish(self.result.read_up_to or start)
+
+    def _count_written(self, records: int) -> None:
+        """Count records that were written past the SDK."""
+        self.result.records += records
+        if self._record_counter is not None:
+            self._record_counter.increment(records)
 
     # Selection and stream maps, where the SDK applies them to each record
 
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage]:
-        """Yield the RECORD messages of a record; there is no public hook around the stream maps.
+        """Yield and count the RECORD messages of a record.
+
+        There is no public hook around the stream maps.
 
         Raises:
             VoiceCallsError: An expression in the stream maps fails for this record.
         """
         try:
-            yield from super()._generate_record_messages(record)
+            for message in super()._generate_record_messages(record):
+                self.result.records += 1
+                yield message
         except Exception as error:
             self.logger.debug("Traceback of the stream map:", exc_info=True)
             raise VoiceCallsError(
@@ -332,3 +368,8 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """Return the SDK's counter, and keep it for the records that are written in bulk."""
         self._record_counter = super().get_record_counter(*args, **kwargs)
         return self._record_counter
+
+    def get_sync_timer(self) -> Timer:
+        """Return the SDK's timer, and keep it for the status of a failure."""
+        self._sync_timer = super().get_sync_timer()
+        return self._sync_timer

@@ -15,6 +15,7 @@ from tap_voicecalls.talkdesk.job_slots import JobSlots
 from tap_voicecalls.talkdesk.jobs import ReportJobs
 
 if TYPE_CHECKING:
+    from tap_voicecalls.http.usage import ApiUsage
     from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.talkdesk.report_types import ReportType
     from tap_voicecalls.talkdesk.settings import TalkdeskSettings
@@ -40,20 +41,22 @@ class TalkdeskAccount:
         self.server_clock = ServerClock("Talkdesk", run.clock, run.logger)
         self._client = partial(ApiClient, run=run, server_clock=self.server_clock)
 
-    def report_jobs(self, report_type: ReportType) -> ReportJobs:
-        """Return the jobs of a report type."""
+    def report_jobs(self, report_type: ReportType, usage: ApiUsage) -> ReportJobs:
+        """Return the jobs of a report type; `usage` counts their requests and waits."""
         stop, stopped = Event(), Event()
         stopped.set()
         tokens = self._client(self._profile(hint=self._token_hint), stop=stop)
         reports = self._client(
-            self._profile(hint=self._report_hint, retry=_REPORT_RETRY), stop=stop
+            self._profile(hint=self._report_hint, retry=_REPORT_RETRY), stop=stop, usage=usage
         )
         return ReportJobs(
             report_type,
             url=self.settings.api_url,
             client=reports,
             # It never waits, so it never retries.
-            cancel_client=self._client(self._profile(hint=self._report_hint), stop=stopped),
+            cancel_client=self._client(
+                self._profile(hint=self._report_hint), stop=stopped, usage=usage
+            ),
             auth=make_auth(self.settings, tokens),
             slots=JobSlots(self.settings.concurrent_jobs, reports.clock),
             stop=stop,

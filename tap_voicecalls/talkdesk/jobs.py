@@ -202,6 +202,11 @@ class ReportJobs:
         self._logger = logger
         self._used: set[str] = set()
 
+    @property
+    def created(self) -> int:
+        """How many jobs were created."""
+        return len(self._used)
+
     def stop(self) -> None:
         """End the jobs that are running: their reports are not wanted any more."""
         self._stop.set()
@@ -308,7 +313,8 @@ class ReportJobs:
                     "report jobs is used up; retrying in %s.",
                     format_duration(wait),
                 )
-                self._client.sleep(wait)
+                with self._client.usage.waiting():
+                    self._client.sleep(wait)
         self._slots.accepted()
         job = created.get("job", created)
         job_id = job.get("id") if isinstance(job, dict) else None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 from weakref import finalize
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.http.body import iter_body
 from tap_voicecalls.talkdesk.report_parser import (
@@ -100,4 +101,6 @@ def _check_rows(count: int, entries: object, total: object) -> None:
         raise IncompleteReportError(f"it has {shown} for `entries`, or has `entries` twice")
     if total is not None and str(total) not in {str(count), f"{count}.0"}:
         shown = json.dumps(total, default=str)[:40]
-        raise IncompleteReportError(f"it has {count:,} rows and states a total of {shown}")
+        raise IncompleteReportError(
+            f"it has {format_count(count, 'row')} and states a total of {shown}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.errors import VoiceCallsError
 from tap_voicecalls.sync.conform import InvalidRowError
 from tap_voicecalls.sync.slice import Slice
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from tap_voicecalls.sync.conform import Record
+    from tap_voicecalls.talkdesk.jobs import ReportJobs
     from tap_voicecalls.talkdesk.report_file import ReportFile
     from tap_voicecalls.talkdesk.report_types import ReportType
     from tap_voicecalls.timestamps import DateRange
@@ -34,6 +36,7 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
     _windows = 0
     _rows_without_end = 0
     _reports: ConcurrentReports | None = None
+    _jobs: ReportJobs | None = None
 
     @property
     def lookback(self) -> timedelta:
@@ -43,7 +46,7 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
     def slices(self, date_range: DateRange) -> Generator[Slice]:
         """Read windows concurrently; each report of one is a slice."""
         settings = self.account.settings
-        jobs = self.account.report_jobs(self.report)
+        jobs = self._jobs = self.account.report_jobs(self.report, self.usage)
         jobs.authenticate()  # the first response shows the vendor's clock
         server_started_at = self.account.server_clock.correct(self.started_at)
         start, end = date_range.start, server_started_at.replace(microsecond=0) - SAFETY_LAG
@@ -64,10 +67,9 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
                     raise reports.error
         finally:
             if self._rows_without_end:
-                self.logger.warning(
-                    "%s: %d rows have no %s; they are written all the same.",
-                    self.name,
-                    self._rows_without_end,
+                self._warn(
+                    "%s without %s, written all the same.",
+                    format_count(self._rows_without_end, "row"),
                     self.report.end_field,
                 )
 
@@ -86,7 +88,12 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
     def progress_details(self, share: float) -> str:  # noqa: ARG002
         """Return how many windows are done and running."""
         running = self._reports.running if self._reports else 0
-        return f"{self._windows_done} of {self._windows} windows done, {running} running"
+        windows = format_count(self._windows, "window")
+        return f"{self._windows_done} of {windows} done, {running} running"
+
+    def api_usage(self) -> dict[str, int]:
+        """Return the report jobs that were created, and the requests."""
+        return {"report job": self._jobs.created if self._jobs else 0, **super().api_usage()}
 
 
 class TalkdeskCalls(_ReportStream):

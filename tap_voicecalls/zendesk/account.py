@@ -13,6 +13,7 @@ from tap_voicecalls.zendesk.export import IncrementalExport
 from tap_voicecalls.zendesk.request_budget import make_budget
 
 if TYPE_CHECKING:
+    from tap_voicecalls.http.usage import ApiUsage
     from tap_voicecalls.sync.conform import RecordConformer
     from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.zendesk.settings import ZendeskSettings
@@ -35,15 +36,17 @@ class ZendeskAccount:
         self.server_clock = ServerClock("Zendesk", run.clock, run.logger)
         client = partial(ApiClient, run=run, server_clock=self.server_clock)
         self._auth = make_auth(settings, client(profile(hint=_token_hint)))
-        self._client = client(profile(hint=_export_hint), acquire=self.budget.acquire)
+        self._client = partial(client, profile(hint=_export_hint))
         self._logger = run.logger
 
-    def export(self, resource: str, conformer: RecordConformer) -> IncrementalExport:
-        """Return the export of `calls` or of `legs`."""
+    def export(
+        self, resource: str, conformer: RecordConformer, usage: ApiUsage
+    ) -> IncrementalExport:
+        """Return the export of `calls` or of `legs`; `usage` counts what it uses."""
         return IncrementalExport(
             resource,
             url=self.settings.url,
-            client=self._client,
+            client=self._client(acquire=partial(self.budget.acquire, usage), usage=usage),
             auth=self._auth,
             conformer=conformer,
             logger=self._logger,

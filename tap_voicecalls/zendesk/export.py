@@ -285,7 +285,7 @@ class IncrementalExport:
         if page.newest is None:  # the response may be damaged: once more
             page = self._send(position.url, position.second) or page
         if page.count not in (len(page.records), None):
-            self._warn_once(f"a page states {page.count!s:.40} rows and has {len(page.records)}")
+            self._warn_once(f"the count of a page is {page.count!s:.40}, not {len(page.records)}")
         if page.newest is not None and not page.is_consistent:
             self._warn_once(
                 "end_time and next_page don't agree with the newest updated_at of a page; reading "

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.http.body import InvalidResponseError, read_body
 from tap_voicecalls.http.clean_json import decode_cleaned
 from tap_voicecalls.sync.conform import InvalidRowError
@@ -162,7 +163,9 @@ class PageParser:
         count = _to_number(envelope.count)
         if count is not None and count > len(records):
             has = len(records) or "none"
-            raise InvalidResponseError(f"a page that states {count} rows and has {has}")
+            raise InvalidResponseError(
+                f"a page that states {format_count(count, 'row')} and has {has}"
+            )
         end_time = _to_number(envelope.end_time)
         next_page = envelope.next_page
         return ExportPage(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from tap_voicecalls.clock import Clock
+    from tap_voicecalls.http.usage import ApiUsage
     from tap_voicecalls.zendesk.request_slots import RequestSlots
     from tap_voicecalls.zendesk.settings import ZendeskSettings
 
@@ -43,11 +44,13 @@ class RequestBudget:
         self._slots = slots
         self._clock = clock
         self.requests_per_minute = requests_per_minute
-        self.requests_sent = 0
 
     @contextmanager
-    def acquire(self) -> Iterator[None]:
+    def acquire(self, usage: ApiUsage) -> Iterator[None]:
         """Wait for a request slot; the request is sent inside this context.
+
+        Args:
+            usage: Counts the wait.
 
         Raises:
             VoiceCallsError: Other runs have left no slot for too long.
@@ -55,12 +58,11 @@ class RequestBudget:
         request = uuid4().hex
         with ExitStack() as stack:
             for slots in self._slots:
-                self._wait_for(slots, request)
+                self._wait_for(slots, request, usage)
                 stack.callback(slots.release, request)
-            self.requests_sent += 1
             yield
 
-    def _wait_for(self, slots: RequestSlots, request: str) -> None:
+    def _wait_for(self, slots: RequestSlots, request: str, usage: ApiUsage) -> None:
         started = self._clock.monotonic()
         while wait := slots.acquire(request):
             waited = self._clock.monotonic() - started
@@ -70,7 +72,8 @@ class RequestBudget:
                     f"{format_duration(waited)}. Run fewer at a time, or raise "
                     f"zendesk_requests_per_minute if the account's plan allows more requests."
                 )
-            self._clock.sleep(wait + _RESOLUTION)
+            with usage.waiting():
+                self._clock.sleep(wait + _RESOLUTION)
 
 
 def make_budget(settings: ZendeskSettings, clock: Clock, logger: Logger) -> RequestBudget:

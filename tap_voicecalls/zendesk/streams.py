@@ -6,6 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.sync.slice import Slice
 from tap_voicecalls.sync.stream import VendorStream
 from tap_voicecalls.timestamps import format_duration, format_utc
@@ -32,7 +33,7 @@ class _ExportStream(VendorStream[ZendeskAccount]):
     def slices(self, date_range: DateRange) -> Generator[Slice]:
         """Read pages; each is a slice."""
         end = date_range.end
-        export = self.account.export(self.resource, self.conformer)
+        export = self.account.export(self.resource, self.conformer, self.usage)
         for page in export.slices(date_range.start, partial(self.read_limit, end)):
             if end is None:
                 yield page
@@ -40,15 +41,17 @@ class _ExportStream(VendorStream[ZendeskAccount]):
                 limit = format_utc(end)
                 kept = [each for each in page.records if (updated_second(each) or "") < limit]
                 yield Slice(kept, page.watermark)
+        # The newest row may be older, but nothing came after it.
+        self.result.read_up_to = self.read_limit(end)
 
     def progress_details(self, share: float) -> str:
-        """Return the requests of both streams so far, and how long the rest takes."""
-        budget = self.account.budget
-        details = f"{budget.requests_sent} requests"
+        """Return the requests so far, and how long the rest takes."""
+        per_minute = self.account.budget.requests_per_minute
+        details = format_count(self.usage.requests, "request")
         if 0 < share < 1:
             remaining = math.ceil(self.slices_read / share) - self.slices_read
-            duration = format_duration(60 * remaining / budget.requests_per_minute)
-            details += f", about {duration} to go at {budget.requests_per_minute} per minute"
+            duration = format_duration(60 * remaining / per_minute)
+            details += f", about {duration} to go at {per_minute} per minute"
         return details
 
 
