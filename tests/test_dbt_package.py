@@ -126,6 +126,11 @@ def test_columns_of_a_mart_have_types_and_descriptions_with_units(
             assert description.startswith("Number of"), name
 
 
+def test_users_can_build_models_on_the_marts(builds: Builds) -> None:
+    hours = builds.warehouse.rows("calls_per_hour")
+    assert sum(row["calls"] for row in hours) == len(builds.marts["all"]["voicecalls__calls"])
+
+
 def test_package_can_be_installed_from_git(tmp_path: Path) -> None:
     """As in the README, but from this repository's last commit."""
     readme = (PACKAGE / "README.md").read_text()
