@@ -1,6 +1,7 @@
 """The dbt package, built in a warehouse, and the rows that it should have.
 
-The account `us` has the calls of both vendors; in two others, only one vendor is loaded.
+The account `us` has all streams of both vendors. Two others have one vendor each, with the streams
+that are selected by default.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from sandbox import Sandbox
 from tests.expected_calls import expected_calls
 from tests.expected_legs import expected_legs
 from tests.expected_metrics import agent_daily, metrics_daily, queue_hourly
+from tests.further_streams import further_rows
+from tests.further_streams import messages as further_messages
 from tests.harness import NOW, FakeClock, sync, timestamp
 
 if TYPE_CHECKING:
@@ -75,7 +78,9 @@ def build(warehouse: Warehouse) -> Builds:
         sandbox.change_calls(20)
         second = sync(sandbox.config, clock=clock, state=first.state)
         warehouse.load(second.messages, ACCOUNTS["us"])
-        streams["us"] = vendor_rows(sandbox, *VENDORS)
+        further = further_rows(sandbox)
+        warehouse.load(further_messages(further), ACCOUNTS["us"])
+        streams["us"] = {**vendor_rows(sandbox, *VENDORS), **further}
     last = warehouse.dbt.build(**source(*ACCOUNTS))
     marts["all"] = read_marts(warehouse)
     return Builds(warehouse, streams, marts, last)

@@ -3,7 +3,12 @@
 
     Targets add `_sdc_extracted_at`, when the tap read the row, and `_sdc_batched_at`, when the target
     loaded it (target-duckdb writes this one in local time, and neither by default). Without them, the
-    newest replication key shows how far the table has been loaded.
+    newest replication key shows how far the table has been loaded. A table that is not loaded, or of
+    which this cannot be known, is never stale.
+
+    Args:
+        table: The name of the stream.
+        replication_key: Its replication key, or none if each run reads it in full.
 -#}
 {% macro loaded_at(table, replication_key) %}
     {%- set selects = [] -%}
@@ -15,7 +20,9 @@
             {%- for name in ['_sdc_extracted_at', '_sdc_batched_at', replication_key] if name in names -%}
                 {%- do newest.append('max(' ~ name ~ ')') -%}
             {%- endfor -%}
-            {%- do selects.append('select coalesce(' ~ newest | join(', ') ~ ') as loaded_at from ' ~ relation) -%}
+            {%- if newest -%}
+                {%- do selects.append('select coalesce(' ~ newest | join(', ') ~ ') as loaded_at from ' ~ relation) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if selects -%}
