@@ -14,6 +14,7 @@ from sandbox.zendesk import PATH
 from tap_voicecalls.tap import TapVoiceCalls
 from tests.harness import DEFAULT_STREAMS, REPLICATION_KEYS
 from tests.pipeline import (
+    EXTRACT_LOAD,
     JOB,
     SCHEDULE,
     STATE_ID,
@@ -53,7 +54,7 @@ class Incident:
 def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001 - must run first
     sandbox, meltano = pipeline.sandbox, pipeline.meltano
 
-    run_successfully(meltano, "run", "--full-refresh", JOB, **recent_start())
+    run_successfully(meltano, "run", "--full-refresh", *EXTRACT_LOAD, **recent_start())
     refreshed = pipeline.snapshot()
 
     # After the bookmark, but before the range that the next run syncs in any case.
@@ -69,10 +70,10 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
 
     def start_second_run() -> None:
         # The sandbox is blocked during this run and would not respond to it.
-        overlapping.append(meltano("run", "--timeout=30", JOB))
+        overlapping.append(meltano("run", "--timeout=30", *EXTRACT_LOAD))
 
     sandbox.faults.add(Fault.late("*", start_second_run))
-    run_successfully(meltano, "run", JOB, **settings)
+    run_successfully(meltano, "run", *EXTRACT_LOAD, **settings)
     return Incident(refreshed, failed, after_failure, pipeline.snapshot(), *overlapping)
 
 
@@ -140,7 +141,7 @@ def test_schedule_list_shows_job(pipeline: Pipeline) -> None:
     assert schedule["name"] == SCHEDULE
     assert schedule["interval"] == "@hourly"
     assert schedule["job"]["name"] == JOB
-    assert schedule["job"]["tasks"] == ["tap-voicecalls target-postgres"]
+    assert schedule["job"]["tasks"] == ["tap-voicecalls target-postgres dbt-postgres:build"]
 
 
 def test_config_list_shows_settings_without_secrets(pipeline: Pipeline) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from sandbox import Fault
 from sandbox.talkdesk import jobs_path
+from tap_voicecalls.counts import format_count
 from tap_voicecalls.talkdesk import key_check
 from tests.harness import NOW, REPLICATION_KEYS, FakeClock, as_written, row_key, sync, timestamp
 
@@ -143,7 +144,7 @@ def test_rows_without_an_end_are_written(
     with caplog.at_level(logging.WARNING):
         output = talkdesk.sync(stream, days=30)
     assert output.ids == ids
-    warning = f"{stream}: {len(ids)} rows have no {field}; they are written all the same."
+    warning = f"{stream}: {format_count(len(ids), 'row')} without {field}, written all the same."
     assert warning in caplog.messages
 
 
@@ -230,8 +231,8 @@ def test_of_two_statuses_of_one_second_the_longer_one_counts(
             output = talkdesk.sync(USER_STATUS, days=0.3)
         assert output.latest == before
         assert (
-            f"talkdesk_user_status: {len(before)} rows have the user_id and status_start_at of "
-            f"another row in their report and differ from it; targets keep the longest one."
+            f"talkdesk_user_status: {len(before)} rows shared the user_id and status_start_at of "
+            f"another row in the report and differed from it; targets keep the longest one."
         ) in caplog.messages
 
 
@@ -248,7 +249,7 @@ def test_rows_that_share_a_key_are_counted(
         output = talkdesk.sync(CONTACTS, days=30, talkdesk_window_days=31)
     assert output.latest[output.ids[0]]["talk_time"] == 1
     assert (
-        "talkdesk_contacts: 2 rows have the contact_id of another row in their report and differ "
+        "talkdesk_contacts: 2 rows shared the contact_id of another row in the report and differed "
         "from it; targets keep the last one."
     ) in caplog.messages
 
@@ -266,7 +267,7 @@ def test_compared_rows_are_limited(
     with caplog.at_level(logging.WARNING):
         output = talkdesk.sync(CONTACTS, days=30, talkdesk_window_days=31)
     assert output.ids[-2:] == output.ids[:2]
-    assert "talkdesk_contacts: 1 rows have the contact_id" in caplog.text
+    assert "talkdesk_contacts: 1 row shared the contact_id" in caplog.text
 
 
 @every_further_stream

@@ -95,8 +95,8 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
             )
         if self._key_conflicts:
             self._warn(
-                "%s with the %s of another row in their report, from which they differ; targets "
-                "keep the %s one.",
+                "%s shared the %s of another row in the report and differed from it; targets keep "
+                "the %s one.",
                 format_count(self._key_conflicts, "row"),
                 " and ".join(self.report.keys),
                 "longest" if self.report.longest else "last",
