@@ -1,5 +1,5 @@
-# Targets install what they need: Python packages into .venv, Meltano plugins into .meltano, and
-# other Singer targets for the tests into .targets.
+# Targets install what they need: Python packages into .venv, Meltano plugins into .meltano, and dbt
+# and other Singer targets for the tests into .targets.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed .meltano/installed
@@ -20,11 +20,12 @@ demo: $(INSTALLED) ## sync both vendors from the sandbox into PostgreSQL, in ful
 
 test: $(INSTALLED) ## run all tests
 	@$(PYTHON) -m tests.targets
+	@$(PYTHON) -m tests.dbt_commands
 	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel
 
 quick: $(VENV)/installed ## run the tests that run no other programs
 	$(PYTHON) -m pytest --numprocesses=auto -p tests.parallel \
-		-m "not meltano and not targets and not programs"
+		-m "not meltano and not targets and not dbt and not programs"
 
 bench: $(INSTALLED) ## measure speed and memory against the goals
 	$(PYTHON) -m benchmarks
@@ -81,10 +82,10 @@ $(VENV)/installed: pyproject.toml requirements-dev.txt | $(VENV)/bin/uv
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@touch $@
 
-# Meltano does not notice changed dependencies of the tap. The target is not constrained, because it
-# requires other versions.
+# Meltano does not notice changed dependencies of the tap. The target and dbt are not constrained,
+# because they require other versions.
 .meltano/installed: pyproject.toml meltano.yml $(VENV)/installed
 	UV_CONSTRAINT=$(CURDIR)/requirements-dev.txt \
 		$(VENV)/bin/meltano --log-level=warning install --clean tap-voicecalls
-	$(VENV)/bin/meltano --log-level=warning install --clean target-postgres
+	$(VENV)/bin/meltano --log-level=warning install --clean target-postgres dbt-postgres
 	@touch $@
