@@ -39,7 +39,7 @@ pytestmark = [
     pytest.mark.skipif(not COMMAND.exists(), reason="`make airflow` installs Apache Airflow"),
 ]
 
-BACKFILL = "voicecalls_backfill"
+BACKFILL, HOURLY = "voicecalls_backfill", "voicecalls_hourly"
 PARTS, PART_DAYS = 6, 30
 END = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 START = END - timedelta(days=PARTS * PART_DAYS)
@@ -244,3 +244,25 @@ def test_failed_try_ends_with_the_message_of_the_tap(outcome: Outcome) -> None:
     assert outcome.airflow.error(task).startswith("zendesk_calls: Zendesk returned 403 Forbidden")
     last = [line for line in outcome.airflow.log(task) if not line["event"].startswith("::")][-1]
     assert last["error_detail"]
+
+
+def test_missing_pool_and_connection_are_named(outcome: Outcome) -> None:
+    """The last test, because it breaks Airflow's configuration."""
+    airflow = outcome.airflow
+    airflow.request("DELETE", "/api/v2/pools/voicecalls_talkdesk_acme")
+    airflow.request("DELETE", "/api/v2/connections/voicecalls_zendesk_acme")
+    run = airflow.first_run(HOURLY)
+
+    def states() -> dict[str, str]:
+        return {task["task_id"]: task["state"] for task in airflow.tasks(HOURLY, run)}
+
+    wait_until(lambda: states().get("load_zendesk_acme") == "failed")
+    (task,) = [each for each in airflow.tasks(HOURLY, run) if each["state"] == "failed"]
+    assert airflow.error(task).startswith(
+        "The Airflow connection voicecalls_zendesk_acme is missing"
+    )
+    assert task["try_number"] == 1  # another try would change nothing
+    pool = "non-existent pool 'voicecalls_talkdesk_acme'"
+    log = airflow.logs.parent / "scheduler.log"
+    wait_until(lambda: pool in log.read_text(errors="replace"))
+    assert states()["load_talkdesk_acme"] == "scheduled"

@@ -26,7 +26,7 @@ def example(document: str) -> str:
 
 def lint(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a linter of the project."""
-    command = [Path(sys.executable).with_name(program), *arguments]
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
 
 
