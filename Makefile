@@ -31,11 +31,11 @@ airflow-demo: $(INSTALLED) .airflow/installed ## load two years on Airflow with 
 	@$(PYTHON) -m demo.airflow_demo
 
 airflow-test: $(INSTALLED) .airflow/installed ## kill one of Airflow's two hosts during a backfill
-	$(PYTHON) -m pytest --verbose --capture=no tests/test_airflow.py
+	$(PYTHON) -m pytest --verbose --capture=no -m airflow tests/test_airflow.py tests/test_airflow_dags.py
 
-test: $(INSTALLED) ## run all tests
+test: $(INSTALLED) ## run all tests except those of airflow-test
 	@$(PYTHON) -m tests.targets
-	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel
+	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel -m "not airflow"
 
 quick: $(VENV)/installed ## run the tests that run no other programs
 	$(PYTHON) -m pytest --numprocesses=auto -p tests.parallel \

@@ -31,22 +31,24 @@ def forward(targets: dict[int, int | Path], *, namespace: str | None = None) -> 
     # A socket stays in the namespace that its thread was in. The thread is used for nothing else.
     with ThreadPoolExecutor(1) as listener:
         sockets = list(listener.map(partial(_listen, namespace), targets))
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="forwarder", daemon=True)
-    thread.start()
+    loop, stopped = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
         for listening, target in zip(sockets, targets.values(), strict=True):
             await asyncio.start_server(partial(_forward, target), sock=listening)
+        await stopped.wait()
 
-    asyncio.run_coroutine_threadsafe(serve(), loop).result()
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run, name="forwarder", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stopped.set)
         thread.join()
-        for listening in sockets:
-            listening.close()
 
 
 def _listen(namespace: str | None, port: int) -> socket.socket:

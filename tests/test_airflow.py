@@ -6,6 +6,7 @@ The hosts are network namespaces if this machine allows them, otherwise folders:
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -47,6 +49,7 @@ START = END - timedelta(days=PARTS * PART_DAYS)
 #: second one is killed after one more.
 LOST_TASK = ("load_zendesk_acme", 0)
 PAGES_BEFORE_FAILURE = 3
+PROGRAMS = ("bin/meltano", "bin/tap-voicecalls", "bin/target-postgres")
 #: Rows of a page.
 PAGE_SIZE = 40
 
@@ -65,7 +68,8 @@ class Outcome:
         requests: The requests for Zendesk's calls after that.
         state: The state of the DAG run.
         tasks: Its task instances at the end.
-        timeline: What happened, by seconds since the start.
+        left: The programs of the pipeline that run on the hosts after that.
+        timeline: What happened, with the time of day.
     """
 
     sandbox: Sandbox
@@ -77,6 +81,7 @@ class Outcome:
     requests: list[Request] = field(default_factory=list)
     state: str = ""
     tasks: list[dict[str, Any]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     timeline: list[str] = field(default_factory=list)
 
     def note(self, event: str) -> None:
@@ -88,9 +93,6 @@ class Outcome:
         tasks = self.airflow.tasks(BACKFILL, run)
         names = [(task["task_id"], task["map_index"]) for task in tasks]
         return tasks[names.index(LOST_TASK)] if LOST_TASK in names else {"try_number": 0}
-
-    def requests_for_calls(self) -> list[Request]:
-        return [request for request in self.sandbox.requests if request.path == CALLS]
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +139,12 @@ def run_backfill(outcome: Outcome, hosts: dict[str, Host]) -> None:
     wait_until(hung.is_set)
     outcome.lost = outcome.find_task(run)
     outcome.killed, outcome.bookmark = outcome.lost["hostname"], read_bookmark(outcome)
-    count = len(outcome.requests_for_calls())
     outcome.note(
         f"part {outcome.lost['map_index']}, try {outcome.lost['try_number']}, is in the middle of "
         f"its export on {outcome.killed}; its bookmark is {outcome.bookmark}"
     )
     hosts[outcome.killed].kill()
+    killed_at = time.time()
     outcome.note(f"{outcome.killed} is killed")
     killed.set()
     wait_until(lambda: outcome.find_task(run)["state"] != "running")
@@ -153,7 +155,14 @@ def run_backfill(outcome: Outcome, hosts: dict[str, Host]) -> None:
     wait_until(lambda: is_finished(outcome, run), 900)
     outcome.state = outcome.airflow.state(BACKFILL, run)
     outcome.note(f"the backfill has ended: {outcome.state}")
-    outcome.requests = outcome.requests_for_calls()[count:]
+    pids = [pid for host in hosts.values() for pid in host.processes()]
+    commands = [psutil.Process(pid).cmdline() for pid in pids if psutil.pid_exists(pid)]
+    outcome.left = [word for words in commands for word in words if word.endswith(PROGRAMS)]
+    outcome.requests = [
+        request
+        for request in outcome.sandbox.requests
+        if request.path == CALLS and request.at > killed_at
+    ]
 
 
 def is_finished(outcome: Outcome, run: str) -> bool:
@@ -178,6 +187,10 @@ def test_backfill_succeeds(outcome: Outcome) -> None:
     assert outcome.state == "success"
     assert len(loads) == 2 * PARTS
     assert {task["state"] for task in outcome.tasks} == {"success"}
+
+
+def test_nothing_is_left_running(outcome: Outcome) -> None:
+    assert outcome.left == []
 
 
 def test_lost_part_runs_on_the_other_host(outcome: Outcome) -> None:

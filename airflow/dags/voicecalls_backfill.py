@@ -3,7 +3,8 @@
 from datetime import date
 
 from airflow.sdk import DAG, Param, get_current_context, task
-from voicecalls_tasks import TASK_OPTIONS, LoadOperator, read_accounts, split
+from voicecalls_accounts import read_accounts, split
+from voicecalls_tasks import TASK_OPTIONS, LoadOperator
 
 
 @task

@@ -4,7 +4,8 @@ from datetime import datetime, timezone
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TriggerRule
-from voicecalls_tasks import PROJECT, TASK_OPTIONS, LoadOperator, MeltanoOperator, read_accounts
+from voicecalls_accounts import read_accounts
+from voicecalls_tasks import TASK_OPTIONS, LoadOperator, MeltanoOperator, has_models
 
 with DAG(
     "voicecalls_hourly",
@@ -28,7 +29,7 @@ with DAG(
     ]
     # A run fails if one account does, and the models still get the others' calls.
     loads >> EmptyOperator(task_id="all_loaded")
-    if "name: dbt-postgres" in (PROJECT / "meltano.yml").read_text():
+    if has_models():
         loads >> MeltanoOperator(
             task_id="build_models",
             arguments=["invoke", "dbt-postgres:build"],

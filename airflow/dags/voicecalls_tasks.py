@@ -1,4 +1,4 @@
-"""What the DAGs share: the accounts, and the operator that runs Meltano for one of them.
+"""The operators that run Meltano: for any command, and to load the calls of an account.
 
 Everything secret is in Airflow connections. It is read while a task runs and passed to Meltano in
 environment variables, so it is in no template, XCom or log.
@@ -12,23 +12,22 @@ import signal
 import socket
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-import yaml
 from airflow.sdk import BaseOperator, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from voicecalls_accounts import Account
+
 #: Each host has a copy of the project, by default around this file, in which `make` was run.
 PROJECT = Path(os.environ.get("VOICECALLS_PROJECT", Path(__file__).resolve().parents[2]))
-ACCOUNTS = Path(os.environ.get("VOICECALLS_ACCOUNTS", PROJECT / "airflow/accounts.yml"))
 #: The setting with an account's name at the vendor.
 _ACCOUNT_SETTINGS = {"zendesk": "zendesk_subdomain", "talkdesk": "talkdesk_account"}
 #: Options of all tasks. The pause gives a vendor or a host that has a problem time to recover.
@@ -37,42 +36,6 @@ TASK_OPTIONS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=int(os.environ.get("VOICECALLS_RETRY_SECONDS", "120"))),
     "execution_timeout": timedelta(hours=6),
 }
-
-
-@dataclass(frozen=True)
-class Account:
-    """An account at a vendor.
-
-    Attributes:
-        name: Its name in Airflow.
-        vendor: `zendesk` or `talkdesk`.
-        schema: The schema in PostgreSQL.
-        start_date: Where the hourly job starts and backfills end.
-    """
-
-    name: str
-    vendor: str
-    schema: str
-    start_date: date
-
-    @property
-    def connection(self) -> str:
-        """The ID of its connection, and the name of its pool."""
-        return f"voicecalls_{self.name}"
-
-
-def read_accounts() -> list[Account]:
-    """Return the accounts in `accounts.yml`."""
-    return [Account(**entry) for entry in yaml.safe_load(ACCOUNTS.read_text())]
-
-
-def split(start: date, end: date, days: int) -> list[dict[str, str]]:
-    """Return the parts of a range of dates, the newest first."""
-    starts = [start + timedelta(days) * index for index in range(-((start - end) // days).days)]
-    return [
-        {"start": str(first), "end": str(min(first + timedelta(days), end))}
-        for first in reversed(starts)
-    ]
 
 
 class MeltanoOperator(BaseOperator):
@@ -229,6 +192,12 @@ class LoadOperator(MeltanoOperator):
             **{f"TAP_VOICECALLS_{k.upper()}": str(v) for k, v in settings.items() if v},
             "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": self.account.schema,
         }
+
+
+def has_models() -> bool:
+    """Return whether the project has the dbt models."""
+    project = PROJECT / "meltano.yml"
+    return project.exists() and "name: dbt-postgres" in project.read_text()
 
 
 def get_connection(name: str) -> Connection:
