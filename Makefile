@@ -1,10 +1,8 @@
 # Targets install what they need: Python packages into .venv, Meltano plugins into .meltano, Apache
-# Airflow into .airflow, and other Singer targets for the tests into .targets.
+# Airflow into .airflow, and dbt and other Singer targets for the tests into .targets.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed .meltano/installed
-
-export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
 # The lock file covers every supported Python and platform, and does not depend on a package index.
 COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group picture --extra s3 \
@@ -35,11 +33,12 @@ airflow-test: $(INSTALLED) .airflow/installed ## kill one of Airflow's two hosts
 
 test: $(INSTALLED) ## run all tests except those of airflow-test
 	@$(PYTHON) -m tests.targets
+	@$(PYTHON) -m tests.dbt_commands
 	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel -m "not airflow"
 
 quick: $(VENV)/installed ## run the tests that run no other programs
 	$(PYTHON) -m pytest --numprocesses=auto -p tests.parallel \
-		-m "not airflow and not meltano and not targets and not programs"
+		-m "not airflow and not meltano and not targets and not dbt and not programs"
 
 bench: $(INSTALLED) ## measure speed and memory against the goals
 	$(PYTHON) -m benchmarks
@@ -98,12 +97,12 @@ $(VENV)/installed: pyproject.toml requirements-dev.txt | $(VENV)/bin/uv
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@touch $@
 
-# Meltano does not notice changed dependencies of the tap. The target is not constrained, because it
-# requires other versions.
+# Meltano does not notice changed dependencies of the tap. The target and dbt are not constrained,
+# because they require other versions.
 .meltano/installed: pyproject.toml meltano.yml $(VENV)/installed
 	UV_CONSTRAINT=$(CURDIR)/requirements-dev.txt \
 		$(VENV)/bin/meltano --log-level=warning install --clean tap-voicecalls
-	$(VENV)/bin/meltano --log-level=warning install --clean target-postgres
+	$(VENV)/bin/meltano --log-level=warning install --clean target-postgres dbt-postgres
 	@touch $@
 
 .airflow/installed: airflow/requirements.txt | $(VENV)/bin/uv

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import both_vendors, pipeline, talkdesk, zendesk
 from benchmarks.goals import format_table
+from benchmarks.hourly import hourly_run
 from benchmarks.start import startup
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ def _outcomes(folder: Path, runs: int, *, with_rate_limit: bool) -> Iterator[Out
     yield zendesk.cpu_with_unknown_field(folder, runs)
     yield from talkdesk.cpu_and_memory(folder, runs)
     yield startup(runs)
+    yield from hourly_run(folder / "hourly", runs)
     if with_rate_limit:
         yield zendesk.rate_limit(folder)
         yield zendesk.shared_quota(folder)
     yield talkdesk.slow_jobs(folder, runs)
     yield both_vendors.slower_vendor(folder, runs)
+    yield both_vendors.blocked_target(folder)
     yield from pipeline.compared_with_dlt(folder)
 
 

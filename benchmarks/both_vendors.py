@@ -1,12 +1,12 @@
-"""The wall time of a run of both vendors, which are synced at the same time."""
+"""A run of both vendors at the same time: its wall time, and its memory while it is blocked."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from benchmarks.goals import at_most
-from benchmarks.measure import TAP, check_records, run_alternately
+from benchmarks.goals import at_most, below
+from benchmarks.measure import TAP, check_records, peak_memory_while_blocked, run_alternately
 from benchmarks.server import DAYS, serve
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ ROWS = 20_000
 PAGE_SECONDS = 0.4
 JOBS = 8
 JOB_SECONDS = 4
+#: The history of each vendor that a blocked run could read, in rows, and how long it is blocked.
+BLOCKED_ROWS = 200_000
+BLOCKED_SECONDS = 20
 
 
 def slower_vendor(folder: Path, runs: int) -> Outcome:
@@ -49,3 +52,14 @@ def slower_vendor(folder: Path, runs: int) -> Outcome:
         "time, both vendors, compared with the slower one alone",
         *(WALL_RATIO, both.wall, max(zendesk.wall, talkdesk.wall), "s"),
     )
+
+
+def blocked_target(folder: Path) -> Outcome:
+    """Measure the memory of a tap whose target does not read, though both vendors have more."""
+    with serve(zendesk_calls=BLOCKED_ROWS, talkdesk_calls=BLOCKED_ROWS) as served:
+        file = folder / "blocked.json"
+        settings = {"zendesk_requests_per_minute": 100_000, "talkdesk_window_days": 1}
+        file.write_text(json.dumps(served | settings))
+        peak = peak_memory_while_blocked((TAP, f"--config={file}"), BLOCKED_SECONDS)
+    name = f"private memory, both vendors, a target that does not read for {BLOCKED_SECONDS} s"
+    return below(name, 100, peak, "MB")

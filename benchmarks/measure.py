@@ -78,6 +78,32 @@ def run(command: Sequence[str], *, watch_memory: bool = False) -> Run:
     return Run(usage.ru_utime + usage.ru_stime, wall, peak_memory, records)
 
 
+def peak_memory_while_blocked(command: Sequence[str], seconds: float) -> float:
+    """Run a command whose output is never read, and kill it.
+
+    Args:
+        command: The program and its arguments.
+        seconds: How long it runs.
+
+    Returns:
+        Its peak private memory in MB (anonymous PSS).
+
+    Raises:
+        RuntimeError: It ended by itself, so it was not blocked.
+    """
+    peak_memory, end = 0.0, time.monotonic() + seconds
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_ENVIRONMENT
+    ) as process:
+        while time.monotonic() < end and process.poll() is None:
+            peak_memory = max(peak_memory, _private_memory(process.pid))
+            time.sleep(_SAMPLE_INTERVAL)
+        process.kill()
+    if process.returncode >= 0:
+        raise RuntimeError(f"{' '.join(command)} was not blocked by its output.")
+    return peak_memory
+
+
 def run_alternately(
     commands: Sequence[Sequence[str]], rounds: int, *, watch_memory: bool = False
 ) -> list[Run]:

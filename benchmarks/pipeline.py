@@ -116,8 +116,8 @@ def _run_both(  # noqa: PLR0913
         config = served | {"zendesk_requests_per_minute": 100_000}
         meltano = Meltano(Vendors(config), postgres, folder)
         costs = (
-            _measure(postgres, lambda: _run_meltano(meltano)),
-            _measure(postgres, lambda: _run_dlt(python, folder, postgres, config)),
+            measure(postgres, lambda: run_meltano(meltano)),
+            measure(postgres, lambda: _run_dlt(python, folder, postgres, config)),
         )
     for schema in _SCHEMAS:
         for stream in STREAMS:
@@ -125,7 +125,8 @@ def _run_both(  # noqa: PLR0913
     return costs
 
 
-def _measure(postgres: Database, action: Callable[[], None]) -> Cost:
+def measure(postgres: Database, action: Callable[[], None]) -> Cost:
+    """Measure what an action costs, with its child processes and PostgreSQL."""
     server = _server_cpu(postgres)
     children, started_at = os.times(), time.monotonic()
     action()
@@ -143,13 +144,20 @@ def _server_cpu(postgres: Database) -> float:
     return sum(server.cpu_times()[:4]) + sum(each.user + each.system for each in backends)
 
 
-def _run_meltano(meltano: Meltano) -> None:
-    run = meltano(
-        *("run", "tap-voicecalls", "target-postgres"),
-        # Empty: set, they would slow all four processes down.
-        PYTHONDONTWRITEBYTECODE="",
-        PYTHONUNBUFFERED="",
-    )
+def run_meltano(meltano: Meltano, *options: str, **environment: str) -> None:
+    """Run the pipeline.
+
+    Args:
+        meltano: The project.
+        options: Options of `meltano run`.
+        environment: Additional environment variables.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    # Empty: set, they would slow all four processes down.
+    environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONUNBUFFERED": ""}
+    run = meltano("run", *options, "tap-voicecalls", "target-postgres", **environment)
     if run.returncode:
         log = (run.stdout + run.stderr).splitlines()
         problems = [line for line in log if "[warning" in line or "[error" in line]

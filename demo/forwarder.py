@@ -7,7 +7,7 @@ import ctypes
 import os
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,23 +31,23 @@ def forward(targets: dict[int, int | Path], *, namespace: str | None = None) -> 
     # A socket stays in the namespace that its thread was in. The thread is used for nothing else.
     with ThreadPoolExecutor(1) as listener:
         sockets = list(listener.map(partial(_listen, namespace), targets))
-    loop, stopped = asyncio.new_event_loop(), asyncio.Event()
+    started: Future[asyncio.AbstractEventLoop] = Future()
+    stopped = asyncio.Event()
 
     async def serve() -> None:
         for listening, target in zip(sockets, targets.values(), strict=True):
             await asyncio.start_server(partial(_forward, target), sock=listening)
+        started.set_result(asyncio.get_running_loop())
         await stopped.wait()
 
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=run, name="forwarder", daemon=True)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(serve()), name="forwarder", daemon=True
+    )
     thread.start()
     try:
         yield
     finally:
-        loop.call_soon_threadsafe(stopped.set)
+        started.result().call_soon_threadsafe(stopped.set)
         thread.join()
 
 

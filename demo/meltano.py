@@ -42,7 +42,7 @@ class Meltano:
         """
         self._project = project
         # Settings in the environment or in `.env` could point to real accounts.
-        prefixes = ("TAP_VOICECALLS_", "TARGET_", "MELTANO_")
+        prefixes = ("TAP_VOICECALLS_", "TARGET_", "DBT_", "MELTANO_")
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(prefixes)},
             **{
@@ -50,6 +50,9 @@ class Meltano:
                 for name, value in vendors.config.items()
             },
             "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
+            "DBT_POSTGRES_HOST": database.socket_dir,
+            "DBT_TARGET_PATH": str(folder / "dbt" / "target"),
+            "DBT_LOG_PATH": str(folder / "dbt" / "logs"),
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
             "MELTANO_SYS_DIR_ROOT": str(_system_folder(folder, project)),
             "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
@@ -94,7 +97,7 @@ def _system_folder(folder: Path, project: Path) -> Path:
     """Create a replacement for `.meltano` with links to the plugins installed there."""
     system_folder = folder / ".meltano"
     system_folder.mkdir(exist_ok=True)
-    for plugins in ("extractors", "loaders"):
+    for plugins in ("extractors", "loaders", "utilities"):
         installed, link = project / ".meltano" / plugins, system_folder / plugins
         if installed.exists() and not link.exists():
             link.symlink_to(installed)

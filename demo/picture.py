@@ -1,4 +1,4 @@
-"""Draw the chart in README.md from the view `voice_calls` over both vendors: `make picture`."""
+"""Draw the chart in README.md from the dbt model `voicecalls__calls`: `make picture`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import psycopg
 from matplotlib import rc_context
@@ -17,14 +18,21 @@ from demo.meltano import PROJECT, Meltano
 from sandbox.history import format_utc
 from sandbox.server import Sandbox
 
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
 PICTURE = PROJECT / "docs" / "calls-per-hour.svg"
-EXAMPLES = PROJECT / "examples"
 
 MONDAY = datetime(2026, 11, 9, tzinfo=timezone.utc)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HOURS = 24 * len(DAYS)
 #: The label and the color of each vendor, from the bottom of the stack up.
 VENDORS = {"talkdesk": ("Talkdesk", "#3b5fc0"), "zendesk": ("Zendesk", "#f2a03d")}
+CALLS_PER_HOUR: LiteralString = """
+    select date_trunc('hour', started_at), vendor, count(*)
+    from voicecalls.voicecalls__calls
+    group by 1, 2
+"""
 
 TEXT_COLOR = "#3d4451"
 GRID_COLOR = "#e3e6eb"
@@ -66,14 +74,13 @@ def calls_per_hour() -> dict[str, list[int]]:
     ):
         meltano = Meltano(sandbox, postgres, Path(folder))
         run = meltano(
-            *("run", "tap-voicecalls", "target-postgres"),
+            *("run", "tap-voicecalls", "target-postgres", "dbt-postgres:build"),
             TAP_VOICECALLS_START_DATE=format_utc(MONDAY),
         )
         if run.returncode:
             sys.exit(f"{run.stdout}{run.stderr}\nmeltano failed with exit code {run.returncode}.")
         with psycopg.connect(postgres.conninfo) as connection:
-            connection.execute((EXAMPLES / "voice_calls.postgresql.sql").read_bytes())
-            rows = connection.execute((EXAMPLES / "calls_per_hour.sql").read_bytes()).fetchall()
+            rows = connection.execute(CALLS_PER_HOUR).fetchall()
     counts = {vendor: [0] * HOURS for vendor in VENDORS}
     for hour, vendor, calls in rows:
         counts[vendor][(hour.replace(tzinfo=timezone.utc) - MONDAY) // timedelta(hours=1)] = calls

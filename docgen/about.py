@@ -59,6 +59,13 @@ class Setting:
         return self.schema.get("default")
 
     @property
+    def default_text(self) -> str:
+        """Its default as users write it, or an empty string."""
+        if isinstance(self.default, bool):
+            return str(self.default).lower()
+        return "" if self.default is None else str(self.default)
+
+    @property
     def variable(self) -> str:
         """Its environment variable."""
         return f"TAP_VOICECALLS_{self.name.upper()}"

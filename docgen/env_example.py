@@ -17,7 +17,7 @@ def env_example(text: str, about: About) -> str:
     """Return `.env.example` with the tap's settings that it does not already assign."""
     assigned = {line.partition("=")[0] for line in text.splitlines()}
     lines = [
-        f"# {setting.variable}={'' if setting.default is None else setting.default}\n"
+        f"# {setting.variable}={setting.default_text}\n"
         for setting in about.settings
         if setting.is_own and setting.variable not in assigned
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from docgen.meltano_yml import setting_definition
+from docgen.meltano_yml import default_selection, setting_definition
 from tap_voicecalls.registry import SETTING_GROUPS, VENDORS
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def hub(about: About) -> str:
         "keywords": sorted(["api", "calls", "meltano_sdk", *(it.name.lower() for it in VENDORS)]),
         "maintenance_status": "beta",
         "quality": "unknown",
+        "select": default_selection(),
         "supported_python_versions": about.python_versions,
         "settings_group_validation": [sorted(group) for group in SETTING_GROUPS],
         "settings": [

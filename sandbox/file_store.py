@@ -38,15 +38,16 @@ class FileStore:
         self._url_seconds = url_seconds
         self._signed: dict[str, tuple[str, Callable[[], object], float]] = {}
 
-    def presign(self, name: str, content: Callable[[], object]) -> str:
+    def presign(self, folder: str, name: str, content: Callable[[], object]) -> str:
         """Return a presigned URL of a file.
 
         Args:
+            folder: The folder of the file.
             name: The name of the file.
             content: Returns the content of the file, which is served as JSON.
         """
         now, signature = self._clock(), secrets.token_hex(32)
-        path = f"/calls/{name}"
+        path = f"/{folder}/{name}"
         self._signed[signature] = (path, content, now + self._url_seconds)
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -59,7 +60,7 @@ class FileStore:
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route that serves files to an application."""
-        app.router.add_get("/calls/{name}", self._serve)
+        app.router.add_get("/{folder}/{name}", self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
         if "Authorization" in request.headers:

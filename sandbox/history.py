@@ -9,9 +9,11 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
+from sandbox import directory
+
 Row = dict[str, Any]
 
-#: Files of rows copied unchanged from the vendors' documentation, one for each stream.
+#: Files of example rows, one for each stream.
 EXAMPLES = tuple(
     sorted(
         path.name.removesuffix(".json")
@@ -27,6 +29,11 @@ _AGENTS = (
     ("María-José O'Neill", 28204722703636),
     ("李 明", 31274722703701),
 )
+#: The agents as Talkdesk has them.
+TALKDESK_AGENTS = tuple(
+    {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
+    for name, number in _AGENTS
+)
 _PREFIXES = ("+1202555", "+44207946", "+49301234", "+33155512", "+8135550")
 _NOTES = (
     None,
@@ -35,7 +42,7 @@ _NOTES = (
     "Façade: très pressé; naïve",
     "Tab\there, back\\slash, emoji 📞",
 )
-_GROUPS = ("agents", "billing", "support,overflow")
+_GROUPS = ("agents", "billing", "support+overflow")
 #: The call volume by hour of the day (UTC) and by day of the week (from Monday), in percent of the
 #: busiest.
 _BY_HOUR = (2, 1, 1, 1, 2, 4, 10, 28, 62, 90, 100, 92, 68, 74, 88, 84, 72, 52, 34, 22, 15, 10, 6, 3)
@@ -69,7 +76,7 @@ class History:
     """The rows of both vendors, by id; at first the documented ones.
 
     Attributes:
-        zendesk: The rows of each resource, such as `calls`.
+        zendesk: The rows of each resource, such as `calls`; customers are among the `agents`.
         talkdesk_calls: The calls.
     """
 
@@ -92,6 +99,8 @@ class HistoryGenerator:
         """Seed the generator."""
         self._random = Random(seed)
         self._next_id = 32274722703636
+        #: The phone number of each line that a Zendesk call used.
+        self._lines = {10062: "+13308828232"}  # of the documented example
 
     def generate(self, *, calls: int, days: float, now: datetime) -> History:
         """Return a history with `calls` calls of each vendor over the `days` before `now`."""
@@ -101,6 +110,10 @@ class HistoryGenerator:
             row = self.zendesk_call(started_at, newest=now)
             zendesk_calls[row["id"]] = row
             zendesk_legs.update((leg["id"], leg) for leg in self.zendesk_legs(row))
+        agents = (*_AGENTS, ("Avery Example", 10011))  # the last one of the documented example
+        history.zendesk["agents"] |= directory.users(agents)
+        history.zendesk["groups"] |= directory.groups()
+        history.zendesk["phone_numbers"] |= self.zendesk_phone_numbers()
         for started_at in self._start_times(calls, days, now):
             row = self.talkdesk_call(started_at)
             history.talkdesk_calls[row["call_id"]] = row
@@ -142,6 +155,7 @@ class HistoryGenerator:
             updated_at = min(updated_at, newest)
         number = self._number()
         line_id = 360000000000 + random.randint(1, 5)
+        number = self._lines.setdefault(line_id, number)
         return {
             "id": self._id(),
             "created_at": format_utc(started_at),
@@ -197,6 +211,10 @@ class HistoryGenerator:
             "copilot_suggestions_generated_successful": None,
             "copilot_suggestions_generated_total": None,
         }
+
+    def zendesk_phone_numbers(self) -> dict[int, Row]:
+        """Return the phone numbers, by id: those of the calls so far, and others."""
+        return directory.phone_numbers(self._lines)
 
     def zendesk_legs(self, call: Row) -> list[Row]:
         """Return the legs of a call, all with its `updated_at`.
@@ -266,9 +284,9 @@ class HistoryGenerator:
         answered = kind in {"inbound", "outbound"}
         talk = self._talk_time() if answered else 0
         wait = random.randint(0, 30) if kind.startswith("outbound") else self._wait_time()
-        agent = self._talkdesk_agent()
+        agent = random.choice(TALKDESK_AGENTS)
         transferred = kind == "inbound" and random.random() < 0.1  # noqa: PLR2004
-        handling = self._talkdesk_agent() if transferred else agent
+        handling = random.choice(TALKDESK_AGENTS) if transferred else agent
         call_id = f"{random.getrandbits(128):032x}"
         row: Row = dict.fromkeys(_TALKDESK_FIELDS)
         row |= {
@@ -326,10 +344,6 @@ class HistoryGenerator:
         """Return a customer satisfaction score."""
         return self._random.randint(1, 5)
 
-    def _talkdesk_agent(self) -> dict[str, str]:
-        name, number = self._random.choice(_AGENTS)
-        return {"id": f"{number:024x}", "name": name, "email": f"agent{number % 97}@example.com"}
-
     def _weighted_choice(self, weights: dict[str, int]) -> str:
         return self._random.choices(tuple(weights), tuple(weights.values()))[0]
 
@@ -367,9 +381,14 @@ def format_utc(at: datetime) -> str:
     return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def parse_utc(text: str) -> datetime:
+    """Parse such a timestamp."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def to_epoch(text: str) -> int:
     """Return the Unix time of such a timestamp."""
-    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+    return int(parse_utc(text).timestamp())
 
 
 _TALKDESK_FIELDS = tuple(example("talkdesk_calls")[0])

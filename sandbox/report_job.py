@@ -19,6 +19,7 @@ class Job:
     """A report job.
 
     Attributes:
+        report: The name of the report.
         from_: The start of the window, inclusive.
         to: The end of the window, exclusive.
         created_at: The Unix time of its creation.
@@ -28,6 +29,7 @@ class Job:
     """
 
     id: str
+    report: str
     from_: datetime
     to: datetime
     created_at: float

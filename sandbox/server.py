@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sandbox.history import Row
+    from sandbox.talkdesk_reports import TimespanBy
 
 HOST = "127.0.0.1"
 
@@ -53,7 +54,7 @@ class Sandbox:
         job_seconds: float | Callable[[datetime, datetime], float] = 0.0,
         job_quota: int = 15,
         file_url_seconds: float = 900,
-        timespan_field: str = "end_at",
+        timespan_by: TimespanBy = "end",
         job_body: str = "nested",
         location: str = "absolute",
         port: int = 0,
@@ -74,8 +75,8 @@ class Sandbox:
             job_seconds: The duration of a report job, or a function of its window.
             job_quota: The maximum number of running jobs.
             file_url_seconds: The lifetime of a presigned URL.
-            timespan_field: The timestamp that a report's timespan selects by: `end_at` or
-                `start_at`, because Talkdesk does not document which.
+            timespan_by: Whether a report's timespan selects rows by their start or their end:
+                Talkdesk does not document which.
             job_body: Whether a job is returned `nested` in `job`, or `flat`.
             location: Whether the `Location` of a finished job is `absolute` or `relative`.
             port: The first of four consecutive ports; by default any free ports.
@@ -100,7 +101,7 @@ class Sandbox:
             history,
             clock=clock,
             faults=self.faults,
-            timespan_field=timespan_field,
+            timespan_by=timespan_by,
             job_seconds=job_seconds,
             job_quota=job_quota,
             job_body=job_body,
@@ -202,7 +203,7 @@ class Sandbox:
     def rows(self) -> dict[str, dict[Any, Row]]:
         """The latest version of each row, by stream and primary key."""
         return {
-            "talkdesk_calls": self.talkdesk.calls,
+            **{f"talkdesk_{report}": rows for report, rows in self.talkdesk.rows.items()},
             **{f"zendesk_{resource}": rows for resource, rows in self.zendesk.rows.items()},
         }
 
@@ -248,6 +249,8 @@ class Sandbox:
                 self.zendesk.put_leg(leg | {"updated_at": updated_at})
             changed["zendesk_calls"] += 1
             changed["zendesk_legs"] += len(call_legs)
+        numbers = self.zendesk.lists["phone_numbers"]
+        numbers |= self._generator.zendesk_phone_numbers() | numbers  # of lines used since then
         return changed
 
     def _change_talkdesk(self, count: int, at: datetime) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """A fake Talkdesk: the token endpoint and the report jobs of the Explore API.
 
 Follows Talkdesk's documentation ("Calls Report", "Execute a report", "Check a report status",
-"Download a report", "Client credentials") and published responses of real accounts.
+"Download a report", "Client credentials") and published responses of real accounts. The rows of
+the reports are in `talkdesk_reports.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sandbox.client_key import ClientKey
 from sandbox.file_store import FileStore
 from sandbox.history import format_utc
 from sandbox.report_job import RUNNING, Job
-from sandbox.table import Table
+from sandbox.talkdesk_reports import REPORTS, ReportRows
 from sandbox.web import Tokens, json_response, read_json_object
 
 if TYPE_CHECKING:
@@ -26,11 +27,27 @@ if TYPE_CHECKING:
 
     from sandbox.faults import Faults
     from sandbox.history import History, Row
+    from sandbox.talkdesk_reports import TimespanBy
     from sandbox.web import Clock
 
-JOBS = "/data/reports/calls/jobs"
-FILES = "/data/reports/calls/files"
 MAX_TIMESPAN = timedelta(days=31)
+#: The reports whose files are documented, and have a type and a version; the others' were seen
+#: without.
+_DOCUMENTED = {"calls", "user_status"}
+
+
+def jobs_path(report: str) -> str:
+    """Return the path of a report's jobs."""
+    return f"/data/reports/{report}/jobs"
+
+
+def files_path(report: str) -> str:
+    """Return the path of a report's files."""
+    return f"/data/reports/{report}/files"
+
+
+#: The paths of the report `calls`.
+JOBS, FILES = jobs_path("calls"), files_path("calls")
 
 
 class Talkdesk:
@@ -40,6 +57,7 @@ class Talkdesk:
         api_url: The base URL of the API.
         token_url: The URL of the token endpoint.
         files: The file store.
+        reports: The rows of the reports.
         jobs: The report jobs so far, by id.
         granted_scope: The `scope` of a token response.
         done_status: The HTTP status of the response for a finished job: 303, 302, 300 or 200.
@@ -56,7 +74,7 @@ class Talkdesk:
         *,
         clock: Clock,
         faults: Faults,
-        timespan_field: str,
+        timespan_by: TimespanBy,
         job_seconds: float | Callable[[datetime, datetime], float],
         job_quota: int,
         job_body: str,
@@ -70,7 +88,7 @@ class Talkdesk:
             history: The calls of the account.
             clock: Returns the current Unix time.
             faults: The faults that report jobs are subject to.
-            timespan_field: The timestamp that a report's timespan selects by.
+            timespan_by: Whether a report's timespan selects rows by their start or their end.
             job_seconds: The duration of a report job, or a function of its window.
             job_quota: The maximum number of running jobs.
             job_body: Whether a job is returned `nested` in `job`, or `flat`.
@@ -83,7 +101,7 @@ class Talkdesk:
         self.done_status = 303
         self.file_direct = False
         self.jobs: dict[str, Job] = {}
-        self._table = Table(history.talkdesk_calls, key="call_id", order_by=timespan_field)
+        self.reports = ReportRows(history.talkdesk_calls, timespan_by=timespan_by)
         self._clock = clock
         self._faults = faults
         self._job_seconds = job_seconds
@@ -101,11 +119,17 @@ class Talkdesk:
     @property
     def calls(self) -> dict[str, Row]:
         """The latest version of each call, by call_id."""
-        return self._table.rows
+        return self.reports.calls.rows
+
+    @property
+    def rows(self) -> dict[str, dict[Any, Row]]:
+        """The rows so far, by report and key."""
+        now = _from_epoch(self._clock())
+        return {name: self.reports.all(name, now) for name in REPORTS}
 
     def put_call(self, row: Row, visible_at: float | None = None) -> None:
         """Insert or replace a call, visible from `visible_at` (Unix time) or immediately."""
-        self._table.put(row, visible_at)
+        self.reports.calls.put(row, visible_at)
 
     @property
     def tokens(self) -> Tokens:
@@ -152,11 +176,13 @@ class Talkdesk:
 
     def add_api_routes(self, app: web.Application) -> None:
         """Add the endpoints of the Explore API to an application."""
-        app.router.add_post(JOBS, self._create)
-        app.router.add_get(JOBS + "/{id}", self._status)
-        app.router.add_get(FILES + "/{id}", self._file)
-        app.router.add_delete(JOBS + "/{id}", self._delete)
-        app.router.add_delete(FILES + "/{id}", self._delete)
+        names = f"{{report:{'|'.join(REPORTS)}}}"
+        jobs, files = jobs_path(names), files_path(names)
+        app.router.add_post(jobs, self._create)
+        app.router.add_get(jobs + "/{id}", self._status)
+        app.router.add_get(files + "/{id}", self._file)
+        app.router.add_delete(jobs + "/{id}", self._cancel)
+        app.router.add_delete(files + "/{id}", self._delete)
         app.on_response_prepare.append(_add_trace_id)
 
     def _check_token(self, request: web.Request) -> web.Response | None:
@@ -168,6 +194,7 @@ class Talkdesk:
     async def _create(self, request: web.Request) -> web.Response:
         if unauthorized := self._check_token(request):
             return unauthorized
+        report = request.match_info["report"]
         body = await read_json_object(request)
         now = self._clock()
         for field, accepted in (("format", {"json"}), ("timezone", {"UTC"})):
@@ -185,18 +212,13 @@ class Talkdesk:
         seconds = self._job_seconds
         job = Job(
             id=secrets.token_hex(16),
+            report=report,
             from_=start,
             to=end,
             created_at=now,
             seconds=seconds(start, end) if callable(seconds) else seconds,
             final_status=fault.job_status if fault else "done",
-            entries=[
-                row
-                for row in self._table.between(
-                    int(start.timestamp()), int(end.timestamp()), now=now
-                )
-                if row["end_at"] is None or row["end_at"] <= format_utc(_from_epoch(now))
-            ],
+            entries=self.reports.between(report, start, end, _from_epoch(now)),
         )
         self.jobs[job.id] = job
         return json_response(self._render_job(job, "created"), 202)
@@ -204,7 +226,7 @@ class Talkdesk:
     async def _status(self, request: web.Request) -> web.Response:
         if unauthorized := self._check_token(request):
             return unauthorized
-        job = self.jobs.get(request.match_info["id"])
+        job = self._find_job(request)
         if job is None:
             return web.Response(status=404, text="404 Not Found")
         status = job.status(self._clock())
@@ -212,13 +234,13 @@ class Talkdesk:
         if status == "done" and self.done_status != HTTPStatus.OK:
             response.set_status(self.done_status)
             base_url = "" if self._location == "relative" else self.api_url
-            response.headers["Location"] = f"{base_url}{FILES}/{job.id}"
+            response.headers["Location"] = f"{base_url}{files_path(job.report)}/{job.id}"
         return response
 
     async def _file(self, request: web.Request) -> web.Response:
         if unauthorized := self._check_token(request):
             return unauthorized
-        job = self.jobs.get(request.match_info["id"])
+        job = self._find_job(request)
         status = job.status(self._clock()) if job else "unknown"
         if job is None or status not in {*RUNNING, "done"}:
             return web.Response(status=404, text="404 Not Found")
@@ -226,26 +248,36 @@ class Talkdesk:
             return json_response(self._render_job(job, status))
         if self.file_direct:
             return json_response(_report(job))
-        url = self.files.presign(f"{job.id}_0.json", lambda: _report(job))
+        url = self.files.presign(job.report, f"{job.id}_0.json", lambda: _report(job))
         text = f"This resource has been moved temporarily to {url}."
         return web.Response(status=303, text=text, headers={"Location": url})
 
+    async def _cancel(self, request: web.Request) -> web.Response:
+        return self._end_job(request, "canceled")
+
     async def _delete(self, request: web.Request) -> web.Response:
+        return self._end_job(request, "deleted")
+
+    def _end_job(self, request: web.Request, status: str) -> web.Response:
         if unauthorized := self._check_token(request):
             return unauthorized
-        job = self.jobs.get(request.match_info["id"])
+        job = self._find_job(request)
         if job is None:
             return web.Response(status=404, text="404 Not Found")
-        job.end("canceled" if request.path.startswith(JOBS) else "deleted", self._clock())
+        job.end(status, self._clock())
         return web.Response(status=204)
+
+    def _find_job(self, request: web.Request) -> Job | None:
+        job = self.jobs.get(request.match_info["id"])
+        return job if job and job.report == request.match_info["report"] else None
 
     def _render_job(self, job: Job, status: str) -> dict[str, Any]:
         body = {
             "id": job.id,
-            "name": "Calls",
+            "name": job.report.capitalize(),
             "created_at": format_utc(_from_epoch(job.created_at))[:-1],
             "status": status,
-            "type": "calls",
+            "type": job.report,
             "format": "json",
             "timezone": "UTC",
             "timespan": {"from": format_utc(job.from_), "to": format_utc(job.to)},
@@ -253,8 +285,8 @@ class Talkdesk:
         if self._job_body == "flat":
             return body
         links = {
-            "self": {"href": f"{self.api_url}{JOBS}/{job.id}"},
-            "files": {"href": f"{self.api_url}{FILES}/{job.id}"},
+            "self": {"href": f"{self.api_url}{jobs_path(job.report)}/{job.id}"},
+            "files": {"href": f"{self.api_url}{files_path(job.report)}/{job.id}"},
         }
         return {"job": body, "_links": links}
 
@@ -265,7 +297,8 @@ async def _add_trace_id(request: web.Request, response: web.StreamResponse) -> N
 
 
 def _report(job: Job) -> dict[str, Any]:
-    return {"type": "calls", "version": "v1", "entries": job.entries, "total": len(job.entries)}
+    envelope = {"type": job.report, "version": "v1"} if job.report in _DOCUMENTED else {}
+    return {**envelope, "entries": job.entries, "total": len(job.entries)}
 
 
 def _parse_utc(text: str) -> datetime:

@@ -1,23 +1,25 @@
-"""A fake Zendesk: the token endpoint and the incremental exports of the Talk API.
+"""A fake Zendesk: the token endpoint, the incremental exports of the Talk API, and some lists.
 
-Follows Zendesk's documentation ("Incremental Exports" of the Talk API, "OAuth Tokens") and
-published responses of real accounts.
+Follows Zendesk's documentation ("Incremental Exports" of the Talk API, "OAuth Tokens", "Rate
+limits") and published responses of real accounts.
 """
 
 from __future__ import annotations
 
 import base64
 import random
-from collections import deque
+from collections import Counter, deque
 from math import ceil
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from aiohttp import web
 
+from sandbox.directory import reorganize
 from sandbox.history import to_epoch
 from sandbox.table import Table
 from sandbox.web import Tokens, json_response, read_json_object
+from sandbox.zendesk_lists import LISTS
 
 if TYPE_CHECKING:
     from sandbox.history import History, Row
@@ -38,6 +40,8 @@ class Zendesk:
         shuffle: Whether the rows of a page are in random order.
         empty_next_page: The `next_page` of an empty page: None, or `same` for the requested URL.
         row_lag_seconds: How long a row stays hidden after its `updated_at`.
+        lists: The rows of each list, by id; all users are among the `agents`.
+        list_requests_per_minute: The rate limit of the lists, which is the account's.
     """
 
     client_id = "sandbox-zendesk-client"
@@ -69,9 +73,12 @@ class Zendesk:
         self.shuffle = False
         self.empty_next_page: str | None = None
         self.row_lag_seconds = 0.0
+        self.lists = {resource: history.zendesk[resource] for resource in LISTS}
+        self.list_requests_per_minute = 700
         self._tables = {
             resource: Table(rows, key="id", order_by="updated_at")
             for resource, rows in history.zendesk.items()
+            if resource not in LISTS
         }
         self._clock = clock
         self._page_size = page_size
@@ -79,11 +86,18 @@ class Zendesk:
         self._token_seconds = token_seconds
         self._tokens = Tokens(clock)
         self._recent: deque[float] = deque()
+        self._list_requests: Counter[int] = Counter()
 
     @property
     def rows(self) -> dict[str, dict[int, Row]]:
-        """The latest version of each row, by resource and id."""
-        return {resource: table.rows for resource, table in self._tables.items()}
+        """The latest version of each row, by resource and id; customers are no agents."""
+        agents = {
+            user_id: row
+            for user_id, row in self.lists["agents"].items()
+            if row["role"] != "end-user"
+        }
+        exported = {resource: table.rows for resource, table in self._tables.items()}
+        return {**exported, **self.lists, "agents": agents}
 
     @property
     def calls(self) -> dict[int, Row]:
@@ -107,6 +121,11 @@ class Zendesk:
         """Insert or replace a leg, visible from `visible_at` (Unix time) or immediately."""
         self._tables["legs"].put(row, visible_at)
 
+    def reorganize(self) -> None:
+        """Change the users, groups and phone numbers; see `sandbox/directory.py`."""
+        agents = sorted({leg["agent_id"] for leg in self.legs.values()} - {0})
+        reorganize(self.lists, agents)
+
     @property
     def tokens(self) -> Tokens:
         """The tokens that were issued."""
@@ -118,6 +137,8 @@ class Zendesk:
         for resource in self._tables:
             for suffix in ("", ".json"):
                 app.router.add_get(f"{PATH}/{resource}{suffix}", self._export)
+        for endpoint in LISTS.values():
+            app.router.add_get(endpoint.path, self._list)
 
     async def _token(self, request: web.Request) -> web.Response:
         body = await read_json_object(request)
@@ -178,6 +199,28 @@ class Zendesk:
             },
             headers={"x-rate-limit": "700", "x-rate-limit-remaining": "699"},
         )
+
+    async def _list(self, request: web.Request) -> web.Response:
+        if not self._is_authorized(request.headers.get("Authorization", "")):
+            return json_response({"error": "Couldn't authenticate you"}, 401)
+        minute, second = divmod(self._clock(), 60)
+        self._list_requests[int(minute)] += 1
+        remaining = self.list_requests_per_minute - self._list_requests[int(minute)]
+        headers = {
+            "x-rate-limit": str(self.list_requests_per_minute),
+            "ratelimit-remaining": str(max(0, remaining)),
+            "ratelimit-reset": str(ceil(60 - second)),
+        }
+        if remaining < 0:
+            headers["Retry-After"] = headers["ratelimit-reset"]
+            error = {"error": "APIRateLimitExceeded", "description": "Number of requests exceeded"}
+            return json_response(error, 429, headers)
+        ((resource, endpoint),) = (it for it in LISTS.items() if it[1].path == request.path)
+        response = endpoint.respond(
+            request, self.lists[resource], url=self.url, page_size=self._page_size
+        )
+        response.headers.update(headers)
+        return response
 
     def _is_authorized(self, authorization: str) -> bool:
         basic = base64.b64encode(f"{self.email}/token:{self.api_token}".encode()).decode()

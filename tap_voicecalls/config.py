@@ -38,6 +38,15 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         title="User agent",
         description="`User-Agent` header for both APIs. Defaults to the tap's name and version.",
     ),
+    th.Property(
+        "emit_activate_version_messages",
+        th.BooleanType,
+        default=False,
+        title="Emit ACTIVATE_VERSION messages",
+        description="Whether a complete read of a stream without a replication key ends with an "
+        "ACTIVATE_VERSION message: then targets that support it mark or delete the rows that the "
+        "vendor no longer returns.",
+    ),
 )
 
 

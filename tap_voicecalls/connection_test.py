@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_connections(streams: Iterable[Stream]) -> None:
-    """Print for each vendor that its streams can be read.
+    """Print for each vendor that its selected streams can be read.
 
     Raises:
         SyncFailedError: A vendor can't be read; the others were tested.
@@ -31,7 +31,9 @@ def check_connections(streams: Iterable[Stream]) -> None:
         own = [
             stream
             for stream in streams
-            if isinstance(stream, VendorStream) and isinstance(stream, vendor.streams)
+            if isinstance(stream, VendorStream)
+            and isinstance(stream, vendor.streams)
+            and stream.selected
         ]
         try:
             for stream in own:
@@ -41,10 +43,10 @@ def check_connections(streams: Iterable[Stream]) -> None:
             failures[f"{vendor.name} is not ready"] = failure_message(error)
         else:
             if own:
-                names = " and ".join(stream.name for stream in own)
+                *names, last = (stream.name for stream in own)
                 click.echo(
                     f"{vendor.name} is ready: the credentials have the permissions and scopes to "
-                    f"read {names}."
+                    f"read {', '.join(names)}{' and ' if names else ''}{last}."
                 )
     if failures:
         raise SyncFailedError(failures)

@@ -17,7 +17,7 @@ from tap_voicecalls.errors import ConfigError, SyncFailedError, VoiceCallsError
 from tap_voicecalls.http.error_messages import printable
 from tap_voicecalls.json_files import read_config
 from tap_voicecalls.registry import SETTINGS, STREAMS, VENDORS
-from tap_voicecalls.sync.catalog import read_catalog
+from tap_voicecalls.sync.catalog import read_catalog, with_all_streams
 from tap_voicecalls.sync.concurrent_sync import sync_concurrently
 from tap_voicecalls.sync.context import RunContext
 from tap_voicecalls.sync.state import ConcurrentStateWriter, read_bookmarks
@@ -89,13 +89,14 @@ class TapVoiceCalls(Tap):
         return messages
 
     def setup_mapper(self) -> None:
-        """Prepare the stream maps.
+        """Prepare the stream maps, also of streams that are not selected.
 
         Raises:
             ConfigError: The SDK does not accept them.
         """
         try:
-            super().setup_mapper()
+            super(Tap, self).setup_mapper()
+            self.mapper.register_raw_streams_from_catalog(with_all_streams(self.catalog))
         except Exception as error:
             if not self.config.get("stream_maps"):
                 raise

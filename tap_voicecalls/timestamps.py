@@ -12,14 +12,17 @@ import pendulum
 
 #: How far a local time can be from UTC.
 MAX_UTC_OFFSET = timedelta(hours=14)
-#: A valid timestamp as both vendors usually write it: in UTC, in whole seconds. February 29 and
-#: the year 0 don't match, so that whatever matches is a real time.
-UTC_SECONDS = (
+_DATE = (
     r"(?!0000)\d{4}-"
     r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
 )
-is_utc_seconds = re.compile(UTC_SECONDS, re.ASCII).fullmatch
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_UTC_SECONDS = f"{_DATE}T{_TIME}Z"
+#: A valid timestamp as the vendors usually write it: in UTC, in whole seconds, with `T` and `Z` or,
+#: in most of Talkdesk's reports, with a blank and no time zone. February 29 and the year 0 don't
+#: match, so that whatever matches is a real time.
+USUAL_TIMESTAMP = f"(?:{_UTC_SECONDS}|{_DATE} {_TIME})"
+_is_utc_seconds = re.compile(_UTC_SECONDS, re.ASCII).fullmatch
 _is_timestamp = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE | re.ASCII
 ).fullmatch
@@ -65,7 +68,7 @@ def normalize_utc(text: str) -> str:
     Raises:
         ValueError: The text is not a valid RFC 3339 timestamp.
     """
-    if is_utc_seconds(text):
+    if _is_utc_seconds(text):
         return text
     moment = parse_timestamp(text)
     fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""

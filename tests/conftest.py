@@ -11,13 +11,16 @@ import pytest
 from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Sandbox
+from tests.dbt_builds import build
 from tests.harness import FakeClock
 from tests.pipeline import Pipeline, run_twice
 from tests.vendors import TalkdeskAccount, ZendeskAccount
+from tests.warehouse import duckdb_warehouse, postgresql_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.dbt_builds import Builds
     from tests.pipeline import TwoRuns
 
 
@@ -91,11 +94,32 @@ def two_runs(pipeline: Pipeline) -> TwoRuns:
     return run_twice(pipeline)
 
 
+@pytest.fixture(scope="session")
+def postgres_builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builds]:
+    """The dbt package in PostgreSQL, shared by the whole session."""
+    with postgresql_warehouse(tmp_path_factory.mktemp("postgres")) as warehouse:
+        yield build(warehouse)
+
+
+@pytest.fixture(scope="session")
+def duckdb_builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builds]:
+    """The dbt package in DuckDB, shared by the whole session."""
+    with duckdb_warehouse(tmp_path_factory.mktemp("duckdb")) as warehouse:
+        yield build(warehouse)
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def builds(request: pytest.FixtureRequest) -> Builds:
+    """The dbt package in each database."""
+    builds: Builds = request.getfixturevalue(f"{request.param}_builds")
+    return builds
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide this machine's own settings from the tests."""
     for name in os.environ:
-        if name.startswith(("TAP_VOICECALLS_", "TARGET_", "MELTANO_")):
+        if name.startswith(("TAP_VOICECALLS_", "TARGET_", "MELTANO_", "DBT_")):
             monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -7,6 +7,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tap_voicecalls.clock import Clock
@@ -22,13 +23,33 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 _STREAMS = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False).streams
 #: The primary key of each stream.
-KEYS = {name: stream.primary_keys[0] for name, stream in _STREAMS.items()}
+PRIMARY_KEYS = {name: tuple(stream.primary_keys) for name, stream in _STREAMS.items()}
+#: The primary key of each stream, or its first field.
+KEYS = {name: keys[0] for name, keys in PRIMARY_KEYS.items()}
 #: The replication key of each incremental stream.
 REPLICATION_KEYS = {
     name: stream.replication_key for name, stream in _STREAMS.items() if stream.replication_key
 }
 #: The streams that are read unless others are selected.
 DEFAULT_STREAMS = tuple(name for name, stream in _STREAMS.items() if stream.selected_by_default)
+
+
+def row_key(stream: str, row: Row) -> Any:
+    """Return the value of a row's primary key, or a tuple of several."""
+    return itemgetter(*PRIMARY_KEYS[stream])(row)
+
+
+def as_written(stream: str, row: Row) -> Row:
+    """Return the values of a vendor's row as a record has them: with timestamps in one form."""
+    columns = _STREAMS[stream].schema["properties"]
+    return {
+        name: _as_utc(value) if columns.get(name, {}).get("format") == "date-time" else value
+        for name, value in row.items()
+    }
+
+
+def _as_utc(text: str | None) -> str | None:
+    return f"{text[:10]}T{text[11:19]}Z" if text else None
 
 
 class FakeClock(Clock):
@@ -80,7 +101,7 @@ class Output:
 
     def latest(self, stream: str) -> dict[Any, Row]:
         """Return the last record of each key, as a target that upserts holds it."""
-        return {record[KEYS[stream]]: record for record in self.records(stream)}
+        return {row_key(stream, record): record for record in self.records(stream)}
 
     @property
     def states(self) -> list[dict[str, Any]]:
@@ -140,6 +161,7 @@ def sync(
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     only: str | None = None,
+    all_streams: bool = False,
     on_message: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Output:
     """Run the tap to its end, or until `on_message` raises `Killed`.
@@ -150,10 +172,13 @@ def sync(
         state: The state to start from.
         catalog: The catalog; by default the one that the tap discovers.
         only: The one stream to select.
+        all_streams: Select every stream, also those that are not selected by default.
         on_message: Called with each message before it counts as written.
     """
     output = Output()
     collector = _Collector(output, on_message)
+    if only is not None or all_streams:
+        catalog = select(catalog or make_tap(clock, config).catalog_dict, only)
     tap = make_tap(
         clock,
         config,
@@ -161,9 +186,6 @@ def sync(
         catalog=None if catalog is None else dict(catalog),
         message_writer=MessageWriter(collector),
     )
-    if only is not None:
-        for stream in tap.streams.values():
-            stream.selected = stream.name == only
     try:
         tap.sync_all()
     except SyncFailedError as error:
@@ -173,6 +195,16 @@ def sync(
     if isinstance(collector.raised, Exception):
         raise collector.raised  # a failed assertion, which the tap reports as an internal error
     return output
+
+
+def select(catalog: Mapping[str, Any], only: str | None = None) -> dict[str, Any]:
+    """Return a catalog with one stream selected, or all of them."""
+    copied = _copy(catalog)
+    for entry in copied["streams"]:
+        for it in entry["metadata"]:
+            if not it["breadcrumb"]:
+                it["metadata"]["selected"] = only in {None, entry["tap_stream_id"]}
+    return copied
 
 
 def _copy(state: Mapping[str, Any]) -> dict[str, Any]:

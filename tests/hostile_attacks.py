@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import Any
 
 from hypothesis import strategies as st
@@ -26,10 +25,18 @@ from sandbox.hostile import (
     SetHeader,
     SetStatus,
 )
-from tap_voicecalls import schemas
+from sandbox.talkdesk import files_path, jobs_path
+from sandbox.zendesk_lists import LISTS
+from tap_voicecalls.schemas import read_schema
+from tests.harness import PRIMARY_KEYS, REPLICATION_KEYS
 from tests.hostile_values import BODIES, HEADERS, JOB_STATUSES, RAW, STATUSES, URLS, VALUES
-from tests.vendors import CALLS, FILE, JOB_STATUS, LEGS, PRESIGNED
+from tests.vendors import CALLS, LEGS
 
+# The paths of Talkdesk's reports.
+JOBS = jobs_path("*")
+_JOB_STATUS = f"{JOBS}/*"
+_FILE = f"{files_path('*')}/*"
+_PRESIGNED = "/*_0.json"
 #: Names for a renamed field: new ones, and those of other fields.
 _NAMES = ("other", "", "a\x00b", "extra_fields", "_sdc_batched_at", "id", "updated_at", "call_id")
 _ODD_URLS = tuple(URLS.values())
@@ -51,14 +58,6 @@ def describe(attack: Attack) -> str:
     return text
 
 
-def load_schema(stream: str) -> dict[str, Any]:
-    """Return the schema of a stream."""
-    schema: dict[str, Any] = json.loads(
-        resources.files(schemas).joinpath(f"{stream}.json").read_text("utf-8")
-    )
-    return schema
-
-
 def _set_to(path: Path, values: st.SearchStrategy[bytes]) -> st.SearchStrategy[Distortion]:
     return values.map(lambda value: SetField(path, value))
 
@@ -76,8 +75,10 @@ def _change_field(path: Path) -> st.SearchStrategy[Distortion]:
 
 def _change_row(rows: str, stream: str) -> st.SearchStrategy[Distortion]:
     """Change a field of a row, more often one that the tap needs."""
-    important = st.sampled_from(("id", "updated_at", "call_id", "end_at", "extra_fields"))
-    names = st.one_of(st.sampled_from(tuple(load_schema(stream)["properties"])), important)
+    important = st.sampled_from(
+        (*PRIMARY_KEYS[stream], REPLICATION_KEYS.get(stream, "role"), "extra_fields")
+    )
+    names = st.one_of(st.sampled_from(tuple(read_schema(stream)["properties"])), important)
     field = st.tuples(st.just(rows), st.integers(0, 9), names).flatmap(_change_field)
     whole = st.tuples(st.just(rows), st.integers(0, 9)).flatmap(lambda path: _set_to(path, _values))
     return st.one_of(field, field, field, whole)
@@ -145,6 +146,32 @@ def _page_attacks(path: str, rows: str, stream: str) -> st.SearchStrategy[Attack
     )
 
 
+def _list_attacks(name: str) -> st.SearchStrategy[Attack]:
+    endpoint = LISTS[name]
+    rows, stream = endpoint.name, f"zendesk_{name}"
+    fields = st.sampled_from(
+        (
+            *((it,) for it in ("count", "next_page", "meta", "links", rows)),
+            *(("meta", it) for it in ("has_more", "has_more", "after_cursor")),
+            ("links", "next"),
+        )
+    )
+    links = st.sampled_from((("next_page",), ("links", "next")))
+    pages = "page=0", "page=1", "page=2", "page=999", "page=x", "per_page=1", "page[after]=MQ=="
+    own_urls = [json.dumps(f"http://{{own}}{endpoint.path}?{page}").encode() for page in pages]
+    return _attacks(
+        endpoint.path,
+        "GET",
+        _change_row(rows, stream),
+        _arrange(rows),
+        fields.flatmap(_change_field),
+        links.flatmap(lambda path: _set_to(path, _json_urls)),
+        links.flatmap(lambda path: _set_to(path, st.sampled_from(own_urls))),
+        st.sampled_from((-1, 1, 10**6)).map(lambda number: AddToField(("count",), number)),
+        _set_to((rows,), st.sampled_from((b"[]", b"[[]]", b"[null]", b"{}"))),
+    )
+
+
 def _job_attacks(path: str, method: str) -> st.SearchStrategy[Attack]:
     fields = st.sampled_from((("job",), ("job", "id"), ("job", "status"), ("job", "timespan")))
     ids = st.sampled_from((b'"../../x"', b'"a b?c#d"', b"[1]", b'"."', b"7"))
@@ -158,12 +185,12 @@ def _job_attacks(path: str, method: str) -> st.SearchStrategy[Attack]:
     )
 
 
-def _report_attacks(path: str) -> st.SearchStrategy[Attack]:
+def _report_attacks(path: str, stream: str) -> st.SearchStrategy[Attack]:
     envelope = st.sampled_from(("entries", "total", "type", "version"))
     return _attacks(
         path,
         "GET",
-        _change_row("entries", "talkdesk_calls"),
+        _change_row("entries", stream),
         _arrange("entries"),
         envelope.flatmap(lambda name: _change_field((name,))),
         st.sampled_from((-1, 1, 10**6)).map(lambda number: AddToField(("total",), number)),
@@ -179,15 +206,22 @@ zendesk_attacks = _lists(
     _page_attacks(CALLS, "calls", "zendesk_calls"),
     _page_attacks(CALLS, "calls", "zendesk_calls"),
     _page_attacks(LEGS, "legs", "zendesk_legs"),
+    *map(_list_attacks, LISTS),
 )
-talkdesk_attacks = _lists(
-    _token_attacks("/oauth/token"),
-    _job_attacks(JOB_STATUS.removesuffix("/*"), "POST"),
-    _job_attacks(JOB_STATUS, "GET"),
-    _attacks(FILE, "GET"),
-    _report_attacks(PRESIGNED),
-    _report_attacks(PRESIGNED),
-)
+
+
+def talkdesk_attacks(stream: str) -> st.SearchStrategy[list[Attack]]:
+    """Return attacks on the jobs of one stream."""
+    return _lists(
+        _token_attacks("/oauth/token"),
+        _job_attacks(JOBS, "POST"),
+        _job_attacks(_JOB_STATUS, "GET"),
+        _attacks(_FILE, "GET"),
+        _report_attacks(_PRESIGNED, stream),
+        _report_attacks(_PRESIGNED, stream),
+    )
+
+
 job_ends: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.fixed_dictionaries(
         {

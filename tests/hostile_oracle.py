@@ -7,30 +7,47 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pendulum
 from jsonschema import Draft7Validator, FormatChecker
 
-from tests.harness import KEYS
+from sandbox.zendesk_lists import LISTS
+from tap_voicecalls.schemas import read_schema
+from tests.harness import KEYS, PRIMARY_KEYS, REPLICATION_KEYS, as_written
 from tests.vendors import CALLS, LEGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from sandbox.history import Row
     from sandbox.hostile import Journal, Lie
     from tests.harness import Output
 
+_schema = cache(read_schema)
+
+
+def is_report(stream: str) -> bool:
+    """Whether a stream is a report of Talkdesk."""
+    return stream.startswith("talkdesk_")
+
+
+_LISTS = {f"zendesk_{name}": endpoint for name, endpoint in LISTS.items()}
 #: The list of rows in a vendor's response, by stream.
-ROWS = {"talkdesk_calls": "entries", "zendesk_calls": "calls", "zendesk_legs": "legs"}
-REPLICATION_KEYS = {
-    "talkdesk_calls": "end_at",
-    "zendesk_calls": "updated_at",
-    "zendesk_legs": "updated_at",
+ROWS = {
+    **{stream: "entries" for stream in KEYS if is_report(stream)},
+    "zendesk_calls": "calls",
+    "zendesk_legs": "legs",
+    **{stream: endpoint.name for stream, endpoint in _LISTS.items()},
 }
-_PATHS = {"zendesk_calls": CALLS, "zendesk_legs": LEGS}
+_PATHS = {
+    "zendesk_calls": CALLS,
+    "zendesk_legs": LEGS,
+    **{stream: endpoint.path for stream, endpoint in _LISTS.items()},
+}
+#: The roles of the users that are in the stream of agents.
+_ROLES = {"agent", "admin"}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: Line separators and invisible characters that change how a log looks.
 _CONTROL = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -62,18 +79,25 @@ class Evidence:
     is_harmless: bool = True
 
 
-def gather_evidence(journal: Journal, stream: str, rows: Mapping[Any, Row], start: str) -> Evidence:
+def gather_evidence(
+    journal: Journal, stream: str, rows: Iterable[Row], start: str, end: str
+) -> Evidence:
     """Return what a vendor said about a stream.
 
     Args:
         journal: The distorted responses.
         stream: The stream.
-        rows: All rows of the vendor, by key.
+        rows: All rows of the vendor.
         start: The earliest time that the tap has to read.
+        end: The time up to which it has to read.
     """
-    time = REPLICATION_KEYS[stream]
-    truth = frozenset(key for key, row in rows.items() if (row[time] or "") >= start)
-    evidence = Evidence(truth, {key: [row] for key, row in rows.items()})
+    time, keys = REPLICATION_KEYS.get(stream), {_key(row, stream): row for row in rows}
+    truth = frozenset(
+        key
+        for key, row in keys.items()
+        if time is None or start <= (as_written(stream, row)[time] or "") <= end
+    )
+    evidence = Evidence(truth, {key: [row] for key, row in keys.items()})
     for lie in journal.lies:
         if lie.path.removesuffix(".json") not in set(_PATHS.values()) - {_PATHS.get(stream)}:
             _add_lie(lie, stream, evidence)
@@ -95,22 +119,27 @@ def _add_lie(lie: Lie, stream: str, evidence: Evidence) -> None:
     if isinstance(rows, list):
         before = regular.get(name)
         _add_rows(rows, before or [], stream, evidence)
-        if stream == "talkdesk_calls":
+        if is_report(stream):
             evidence.is_conclusive &= _report_is_conclusive(body, rows, before)
+        elif stream in _LISTS:
+            is_conclusive = _list_is_conclusive(body, regular, rows, before or [])
+            evidence.is_conclusive &= is_conclusive
         else:
             evidence.is_conclusive &= _page_is_conclusive(body, regular, rows, before or [])
 
 
 def _add_rows(rows: list[Any], before: list[Row], stream: str, evidence: Evidence) -> None:
-    keys = [_to_key(row.get(KEYS[stream]), stream) if _is_row(row) else None for row in rows]
+    keys = [_key(row, stream) if _is_row(row) else None for row in rows]
     for row, key in zip(rows, keys, strict=True):
         if key is not None:
             evidence.rows.setdefault(key, []).append(row)
+            if stream == "zendesk_agents" and row.get("role") not in _ROLES:
+                evidence.exempt.add(key)  # not an agent, as far as Zendesk states
     if len(rows) == len(before):
         evidence.exempt |= {
-            old[KEYS[stream]]
+            _key(old, stream)
             for old, key in zip(before, keys, strict=True)
-            if key not in {None, old[KEYS[stream]]}
+            if key not in {None, _key(old, stream)}
         }
 
 
@@ -131,7 +160,7 @@ def _is_whole(lie: Lie) -> bool:
 
 def _is_harmless(lie: Lie, stream: str) -> bool:
     """Whether a response differs from the regular one by values of rows alone."""
-    name, key = ROWS[stream], KEYS[stream]
+    name = ROWS[stream]
     if not _is_whole(lie) or replace(lie.sent, body=b"") != replace(lie.regular, body=b""):
         return False
     try:
@@ -147,7 +176,7 @@ def _is_harmless(lie: Lie, stream: str) -> bool:
         and isinstance(rows, list)
         and len(rows) == len(before)
         and all(
-            isinstance(row, dict) and row.get(key) == old[key]
+            isinstance(row, dict) and all(row.get(key) == old[key] for key in PRIMARY_KEYS[stream])
             for row, old in zip(rows, before, strict=True)
         )
     )
@@ -169,14 +198,36 @@ def _page_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[R
     return not (is_time_changed and is_end_changed)
 
 
-def _to_key(value: object, stream: str) -> Any:
-    """Return what the tap may make of a key, or None if it is none."""
-    if stream == "talkdesk_calls":
-        if isinstance(value, str):
-            return clean(value) or None
-        if isinstance(value, Decimal):
-            return str(value)
-        return json.dumps(value) if isinstance(value, int) else None
+def _list_is_conclusive(body: Row, regular: Row, rows: list[Any], before: list[Row]) -> bool:
+    """Whether a page of a list is as it should be, or contradicts itself."""
+    if "meta" not in regular:
+        is_followed = body.get("next_page") == regular.get("next_page")
+        is_whole = is_followed and len(rows) >= len(before)
+        return is_whole or body.get("count") == regular.get("count")
+    meta = body.get("meta")
+    if not isinstance(meta, dict):
+        return True
+    is_end_changed = meta.get("has_more") is not regular["meta"]["has_more"] in {True}
+    is_cursor_same = meta.get("after_cursor") == regular["meta"]["after_cursor"]
+    return is_cursor_same and not is_end_changed and len(rows) >= len(before)
+
+
+def _key(row: Row, stream: str) -> Any:
+    """Return what the tap may make of a row's key, or None if it is none."""
+    parts = tuple(_key_part(row.get(name), name, stream) for name in PRIMARY_KEYS[stream])
+    return None if None in parts else parts
+
+
+def _key_part(value: object, name: str, stream: str) -> Any:
+    if not is_report(stream):
+        return _integer_key(value)
+    if not isinstance(value, str):
+        return json.dumps(value, default=str) if isinstance(value, int | Decimal) else None
+    is_timestamp = _schema(stream)["properties"][name].get("format") == "date-time"
+    return _moment(value) if is_timestamp else clean(value) or None
+
+
+def _integer_key(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     try:
@@ -227,7 +278,7 @@ def check_succeeded(output: Output, stream: str, evidence: Evidence) -> None:
 def check_complete(records: Iterable[Row], stream: str, evidence: Evidence) -> None:
     """Assert that every row is there, unless no one can know that it is missing."""
     if evidence.is_conclusive:
-        written = {record[KEYS[stream]] for record in records}
+        written = {_key(record, stream) for record in records}
         missing = evidence.truth - written - evidence.exempt
         assert not missing, f"{stream}: {len(missing)} of {len(evidence.truth)} rows are missing"
 
@@ -237,19 +288,33 @@ def check_values(records: Iterable[Row], stream: str, evidence: Evidence) -> Non
     if not evidence.is_readable:
         return
     for record in records:
-        versions = evidence.rows.get(record[KEYS[stream]], [])
-        losses = [list(_losses(row, record)) for row in versions]
+        versions = evidence.rows.get(_key(record, stream), [])
+        schema = _schema(stream)
+        losses = [list(_losses(row, record, schema)) for row in versions]
         assert [] in losses, f"{stream}: {min(losses, key=len, default='no such row')}"
 
 
-def _losses(row: Row, record: Row) -> Iterator[tuple[str, object, object]]:
-    """Yield the fields of a row whose value is not in its record."""
+def _losses(row: Row, record: Row, schema: Row) -> Iterator[tuple[str, object, object]]:
+    """Yield the fields of a row whose value is not in its record, although the stream takes it."""
+    takes_all = "extra_fields" in schema["properties"]
+    left_out = schema.get("x-left-out", ())
     extra = {clean(name) for name in record.get("extra_fields") or {}}
     for name, value in row.items():
         written = record.get(name) if name != "extra_fields" else None
         is_kept = _is_same(value, written) if written is not None else value in (None, "")
-        if not is_kept and clean(name) not in extra:
+        is_taken = takes_all or _fits(value, schema["properties"].get(name))
+        if not is_kept and is_taken and clean(name) not in extra and name not in left_out:
             yield name, value, written
+
+
+def _fits(value: object, column: Row | None) -> bool:
+    """Whether a value plainly has the type of a column."""
+    if column is None or column.get("format") == "date-time":
+        return False
+    kinds = {"string": str, "integer": int, "boolean": bool}
+    return type(value) is kinds[column["type"][0]] and (
+        not isinstance(value, int) or abs(value) < 2**63
+    )
 
 
 def _is_same(sent: object, written: object) -> bool:

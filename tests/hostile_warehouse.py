@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from tap_voicecalls.schemas import read_schema
 from tests.harness import KEYS
-from tests.hostile_attacks import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ class Warehouse:
         self._columns = {
             stream: {
                 name: _column_type(column)
-                for name, column in load_schema(stream)["properties"].items()
+                for name, column in read_schema(stream)["properties"].items()
             }
             for stream in KEYS
         }
@@ -81,7 +81,7 @@ class Warehouse:
         statement = sql.SQL("insert into {} values ({})").format(
             sql.Identifier(stream),
             sql.SQL(", ").join(
-                sql.SQL(f"%s::text::{kind}") if kind != "text[]" else sql.SQL("%s::text[]")
+                sql.SQL(f"%s::{kind}") if kind.endswith("[]") else sql.SQL(f"%s::text::{kind}")
                 for kind in columns.values()
             ),
         )
@@ -99,17 +99,18 @@ def _column_type(column: Mapping[str, Any]) -> str:
     if column.get("format") == "date-time":
         return "timestamp"
     (kind,) = (kind for kind in column["type"] if kind != "null")
+    if kind == "array":
+        return f"{_column_type(column['items'])}[]"
     return {
         "integer": "bigint",
         "number": "double precision",
         "boolean": "boolean",
         "string": "text",
-        "array": "text[]",
         "object": "jsonb",
     }[kind]
 
 
 def _parameter(value: Any, kind: str) -> Any:
-    if value is None or kind == "text[]":
+    if value is None or kind.endswith("[]"):
         return value
     return json.dumps(value) if kind == "jsonb" else str(value)

@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 FOLDER = Path(__file__).parents[1] / ".targets"
 
@@ -78,12 +78,24 @@ def target_command(distribution: str) -> Path:
 def install(distribution: str) -> Path:
     """Install a target unless it is up to date, and return the path of its executable."""
     packages = [TARGETS[distribution], *filter(None, [CONSTRAINTS.get(distribution)])]
-    startup_code = STARTUP_CODE.get(distribution, "")
-    folder = FOLDER / distribution
+    environment = install_packages(
+        FOLDER / distribution, packages, STARTUP_CODE.get(distribution, "")
+    )
+    return environment / "bin" / distribution[distribution.index("target-") :]
+
+
+def install_packages(folder: Path, packages: Sequence[str], startup_code: str = "") -> Path:
+    """Create a virtual environment unless it is up to date, and return its folder.
+
+    Args:
+        folder: The folder of the virtual environment.
+        packages: The requirements to install.
+        startup_code: Code that its Python runs on startup.
+    """
     stamp = folder / "installed"
     expected = "\n".join([*packages, startup_code, sys.version])
-    FOLDER.mkdir(exist_ok=True)
-    with (FOLDER / f"{distribution}.lock").open("w") as lock:
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
         if not stamp.exists() or stamp.read_text() != expected:
             print(f"Installing {' and '.join(packages)}", flush=True)  # noqa: T201 - progress
@@ -92,7 +104,7 @@ def install(distribution: str) -> Path:
             site_packages = sysconfig.get_path("purelib", "posix_prefix", {"base": str(folder)})
             Path(site_packages, "startup.pth").write_text(startup_code)
             stamp.write_text(expected)
-    return folder / "bin" / distribution[distribution.index("target-") :]
+    return folder
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,7 @@ def load(
     tap: Mapping[str, Any],
     target: Mapping[str, Any],
     state: Mapping[str, Any],
+    catalog: Mapping[str, Any],
 ) -> Load:
     """Pipe the tap into a target.
 
@@ -126,8 +139,9 @@ def load(
         tap: The config of the tap.
         target: The config of the target.
         state: The initial state.
+        catalog: The catalog.
     """
-    files = {"tap": tap, "target": target, "state": state}
+    files = {"config": tap, "target": target, "state": state, "catalog": catalog}
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     tap_command = str(Path(sys.executable).with_name("tap-voicecalls"))
@@ -140,7 +154,7 @@ def load(
         logs[0].open("w") as tap_log,
         logs[1].open("w") as target_log,
         subprocess.Popen(  # noqa: S603 - the tap
-            [tap_command, "--config", "tap.json", "--state", "state.json"],
+            [tap_command, *(f"--{name}={name}.json" for name in ("config", "state", "catalog"))],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -26,8 +26,16 @@ from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Fault, Sandbox
 from sandbox.zendesk import PATH
-from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import KEYS, NOW, FakeClock, make_tap, sync, timestamp
+from tests.harness import (
+    DEFAULT_STREAMS,
+    KEYS,
+    NOW,
+    REPLICATION_KEYS,
+    FakeClock,
+    make_tap,
+    sync,
+    timestamp,
+)
 from tests.interleaving import SMALL_SLICES, alternations, interleave
 
 if TYPE_CHECKING:
@@ -38,7 +46,6 @@ if TYPE_CHECKING:
 
 #: How many slices of each vendor are read in pairs; both have more.
 ROUNDS = 10
-TAP = TapVoiceCalls(config={}, parse_env_config=False, validate_config=False)
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +102,14 @@ class BatchTarget:
 
 def rows_since(start: str, sandbox: Sandbox) -> dict[str, dict[Any, Row]]:
     """Return the vendors' rows from the start date on, by stream and key."""
-    found = {}
-    for name, stream in TAP.streams.items():
-        vendor, _, kind = name.partition("_")
-        rows: dict[Any, Row] = getattr(getattr(sandbox, vendor), kind)
-        replication_key = str(stream.replication_key)
-        found[name] = {key: row for key, row in rows.items() if row[replication_key] >= start}
-    return found
+    return {
+        stream: {
+            key: row
+            for key, row in sandbox.rows[stream].items()
+            if row[REPLICATION_KEYS[stream]] >= start
+        }
+        for stream in DEFAULT_STREAMS
+    }
 
 
 def covered(state: dict[str, Any], rows: dict[str, dict[Any, Row]]) -> Iterator[tuple[str, Any]]:
@@ -165,7 +173,7 @@ def test_state_follows_the_batch_that_holds_its_records(
     output = sync(config, clock=clock, on_message=on_message)
     assert len(output.states) > 10
     assert alternations(output.messages) >= 2
-    assert {stream for stream, _ in covered(output.state, rows)} == set(KEYS)
+    assert {stream for stream, _ in covered(output.state, rows)} == set(DEFAULT_STREAMS)
 
 
 def test_sigterm_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
@@ -248,7 +256,7 @@ def test_target_postgres_loads_batch_files(tmp_path: Path) -> None:
             TAP_VOICECALLS_BATCH_CONFIG=json.dumps(batches(files.as_uri())),
         )
         assert run.returncode == 0, run.stdout + run.stderr
-        assert len(list(files.glob("calls-*.json.gz"))) > len(KEYS)
+        assert len(list(files.glob("calls-*.json.gz"))) > len(DEFAULT_STREAMS)
         with psycopg.connect(postgres.conninfo) as connection:
             for stream, rows in rows_since("", sandbox).items():
                 query = sql.SQL("select {}, extra_fields from tap_voicecalls.{}").format(

@@ -51,7 +51,14 @@ def warnings() -> list[str]:
 
 @pytest.fixture
 def conformer(warnings: list[str]) -> RecordConformer:
-    return RecordConformer(SCHEMA, "id", warnings.append)
+    return RecordConformer(SCHEMA, ["id"], warnings.append)
+
+
+def make_conformer_of_two() -> RecordConformer:
+    """Return a conformer of a stream whose key is an integer and a timestamp."""
+    key = {"at": {"type": ["string"], "format": "date-time"}}
+    schema = SCHEMA | {"properties": SCHEMA["properties"] | key}
+    return RecordConformer(schema, ["id", "at"], lambda _: None)
 
 
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
@@ -108,6 +115,8 @@ def test_timestamps_are_normalized_to_utc(
         "2027-02-29T10:00:00Z",
         "0000-01-01T00:00:00Z",
         "2026-01-01T24:00:00Z",
+        "2026-02-30 10:00:00",
+        "2026-01-01 24:00:00",
         "2026-01-01T10:60:00Z",
         "0001-01-01T00:00:00+05:00",
     ],
@@ -233,6 +242,27 @@ def test_row_without_a_valid_key_is_an_error(conformer: RecordConformer, key: An
         conform(conformer, {"id": key, "note": "a"})
 
 
+@pytest.mark.parametrize("sent", ["2026-04-23 10:22:26", "2026-04-23T12:22:26+02:00"])
+@pytest.mark.parametrize("note", ["a", 5, {"b": 1}], ids=["plain", "converted", "unfit"])
+def test_key_may_have_several_columns_and_timestamps(sent: str, note: Any) -> None:
+    record = conform(make_conformer_of_two(), {"id": 1, "at": sent, "note": note})
+    assert (record["id"], record["at"]) == (1, "2026-04-23T10:22:26Z")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *({"id": 1, "at": at} for at in (None, "", "soon", 5, "2026-02-30 10:00:00")),
+        {"id": 1},
+        {"id": 1, "at": "", "new": 1},
+    ],
+    ids=str,
+)
+def test_row_without_a_second_key_column_is_an_error(row: Row) -> None:
+    with pytest.raises(InvalidRowError, match="a row without `at`"):
+        conform(make_conformer_of_two(), row)
+
+
 @pytest.mark.parametrize("row", [b"[]", b'"text"', b"12", b"null", b"{"])
 def test_row_that_is_not_an_object_is_an_error(conformer: RecordConformer, row: bytes) -> None:
     with pytest.raises(InvalidRowError):
@@ -260,7 +290,7 @@ json_values = st.recursive(
 def test_record_always_fits_its_schema_and_loses_nothing(row: Row) -> None:
     warnings: list[str] = []
     sent = json.loads(json.dumps(row | {"id": 7}))
-    conformed = RecordConformer(SCHEMA, "id", warnings.append).conform(json.dumps(sent).encode())
+    conformed = RecordConformer(SCHEMA, ["id"], warnings.append).conform(json.dumps(sent).encode())
     record = json.loads(_to_json(conformed))
     jsonschema.validate(
         record, SCHEMA, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
@@ -276,7 +306,7 @@ def test_record_always_fits_its_schema_and_loses_nothing(row: Row) -> None:
 @pytest.mark.parametrize("stream", ["zendesk_calls", "zendesk_legs"])
 def test_documented_zendesk_rows_conform_as_sent(stream: str) -> None:
     schema = msgspec.json.decode(resources.files(schemas).joinpath(f"{stream}.json").read_bytes())
-    conformer = RecordConformer(schema, "id", pytest.fail)
+    conformer = RecordConformer(schema, ["id"], pytest.fail)
     for row in documented_rows(stream):
         record = conform(conformer, row)
         assert record["extra_fields"] is None

@@ -16,10 +16,11 @@ import pytest
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from sandbox.zendesk import PATH
+from sandbox.zendesk_lists import LISTS
 from tap_voicecalls.errors import SyncFailedError
 from tap_voicecalls.talkdesk.account import TalkdeskAccount
 from tap_voicecalls.zendesk.account import ZendeskAccount
-from tests.harness import NOW, FakeClock, make_tap, timestamp
+from tests.harness import KEYS, NOW, FakeClock, make_tap, select, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,18 @@ def test_readable_vendors_are_reported_ready(check: Check) -> None:
 def test_vendor_without_settings_is_skipped(sandbox: Sandbox, check: Check) -> None:
     without = {name: None for name in sandbox.config if name.startswith("talkdesk_")}
     assert check(**without) == ([ZENDESK_IS_READY], {})
+
+
+def test_selected_streams_are_checked(
+    sandbox: Sandbox, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {name: value for name, value in sandbox.config.items() if "talkdesk" not in name}
+    catalog = select(make_tap(clock, config).catalog_dict)
+    make_tap(clock, config, catalog=catalog).run_connection_test()
+    names = (name for name in KEYS if name.startswith("zendesk"))
+    *first, last = names
+    assert f"to read {', '.join(first)} and {last}.\n" in capsys.readouterr().out
+    assert {it.path for it in LISTS.values()} <= {request.path for request in sandbox.requests}
 
 
 def test_check_costs_one_short_report_and_two_pages(sandbox: Sandbox, check: Check) -> None:

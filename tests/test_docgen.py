@@ -87,6 +87,7 @@ def test_every_secret_is_sensitive_in_meltano(path: str) -> None:
         ({"type": ["integer", "null"], "maximum": 9}, "integer, 9 or less |"),
         ({"type": ["integer", "null"], "minimum": 1, "maximum": 31}, "integer, 1 to 31 |"),
         ({"type": ["integer", "null"]}, "integer |"),
+        ({"type": ["boolean", "null"], "default": False}, "boolean | `false`"),
     ],
 )
 def test_readme_row_shows_type_and_default(schema: dict[str, Any], cells: str) -> None:
@@ -109,8 +110,9 @@ def test_readme_names_keys_of_each_stream(stream: str) -> None:
         if line.startswith(f"| `{stream}` |")
     ]
     entry = snapshot(stream)
-    (key,) = entry["key_properties"]
-    assert line.endswith(f" | `{key}` | `{entry['replication_key']}` |")
+    keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
+    replication_key = f"`{entry['replication_key']}`" if "replication_key" in entry else "none"
+    assert line.endswith(f" | {keys} | {replication_key} |")
 
 
 def test_replace_section_keeps_other_lines() -> None:

@@ -25,8 +25,8 @@ from sandbox.hostile import (
     SetField,
     SetStatus,
 )
-from sandbox.talkdesk import JOBS
-from tests.hostile_attacks import describe, job_ends, talkdesk_attacks
+from tests.harness import KEYS
+from tests.hostile_attacks import JOBS, describe, job_ends, talkdesk_attacks
 from tests.hostile_run import HostileRun, World, hostile, open_world, with_seed
 from tests.hostile_values import BODIES, RAW, VALUES
 from tests.vendors import FILE, PRESIGNED
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.programs
 
+STREAMS = [stream for stream in KEYS if stream.startswith("talkdesk_")]
 CONFIG: dict[str, Any] = {
     "talkdesk_window_days": 5,
     "talkdesk_job_timeout_seconds": 600,
@@ -74,7 +75,7 @@ def world() -> Iterator[World]:
 @hostile
 @with_seed
 @given(
-    attacks=talkdesk_attacks,
+    attack=st.one_of([st.tuples(st.just(it), talkdesk_attacks(it)) for it in STREAMS]),
     ends=job_ends,
     job_body=st.sampled_from(("nested", "nested", "nested", "flat")),
     job_seconds=st.sampled_from((0.0, 40.0)),
@@ -83,18 +84,20 @@ def world() -> Iterator[World]:
 )
 def test_hostile_talkdesk(
     world: World,
-    attacks: list[Attack],
+    attack: tuple[str, list[Attack]],
     ends: list[dict[str, Any]],
     job_body: str,
     job_seconds: float,
     concurrent_jobs: int,
     kill: int,
 ) -> None:
-    note("\n".join(map(describe, attacks)))
+    stream, attacks = attack
+    note("\n".join([stream, *map(describe, attacks)]))
     HostileRun(
         world,
         "talkdesk",
         attacks,
+        stream=stream,
         faults=[Fault.job(JOBS, **end) for end in ends],
         options={"job_body": job_body, "job_seconds": job_seconds},
         config=CONFIG | {"talkdesk_concurrent_jobs": concurrent_jobs},
@@ -104,4 +107,4 @@ def test_hostile_talkdesk(
 
 @pytest.mark.parametrize("name", FOUND)
 def test_found_attack_does_no_harm(world: World, name: str) -> None:
-    HostileRun(world, "talkdesk", FOUND[name], config=CONFIG).check()
+    HostileRun(world, "talkdesk", FOUND[name], stream="talkdesk_calls", config=CONFIG).check()

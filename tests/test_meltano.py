@@ -5,25 +5,30 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from demo.database import database
 from demo.meltano import Meltano
 from sandbox import Sandbox
 from sandbox.history import example
-from tests.harness import KEYS, timestamp
+from tests.dbt_builds import VENDORS
+from tests.dbt_commands import IS_SUPPORTED
+from tests.harness import DEFAULT_STREAMS, KEYS, REPLICATION_KEYS, timestamp
 from tests.pipeline import as_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.pipeline import TwoRuns
+    from tests.pipeline import Pipeline, TwoRuns
 
 pytestmark = pytest.mark.meltano
 
+needs_dbt = pytest.mark.skipif(not IS_SUPPORTED, reason="dbt does not support this Python")
+
 
 @pytest.mark.parametrize("run", [0, 1])
-@pytest.mark.parametrize("stream", KEYS)
+@pytest.mark.parametrize("stream", DEFAULT_STREAMS)
 def test_each_run_leaves_in_postgresql_what_the_vendor_has(
     two_runs: TwoRuns, stream: str, run: int
 ) -> None:
@@ -33,7 +38,7 @@ def test_each_run_leaves_in_postgresql_what_the_vendor_has(
         assert {name: table[key][name] for name in row} == as_stored(row, two_runs.types[stream])
 
 
-@pytest.mark.parametrize("stream", KEYS)
+@pytest.mark.parametrize("stream", DEFAULT_STREAMS)
 def test_documented_examples_are_loaded(two_runs: TwoRuns, stream: str) -> None:
     for row in example(stream):
         stored = two_runs.snapshots[0].tables[stream][row[KEYS[stream]]]
@@ -82,7 +87,7 @@ def test_columns_have_useful_types(
     assert two_runs.types[stream][column] == type_name
 
 
-@pytest.mark.parametrize("stream", KEYS)
+@pytest.mark.parametrize("stream", DEFAULT_STREAMS)
 def test_second_run_is_incremental(two_runs: TwoRuns, stream: str) -> None:
     before, after = (snapshot.tables[stream] for snapshot in two_runs.snapshots)
     last_write = max(row["_sdc_batched_at"] for row in before.values())
@@ -90,12 +95,45 @@ def test_second_run_is_incremental(two_runs: TwoRuns, stream: str) -> None:
     assert two_runs.changed[stream] <= loaded < len(after) / 2
 
 
-@pytest.mark.parametrize("stream", KEYS)
+@pytest.mark.parametrize("stream", DEFAULT_STREAMS)
 def test_bookmark_advances(two_runs: TwoRuns, stream: str) -> None:
     before, after = (snapshot.bookmarks[stream] for snapshot in two_runs.snapshots)
     assert before.keys() == {"replication_key", "replication_key_value"}
-    assert before["replication_key"] == ("end_at" if stream == "talkdesk_calls" else "updated_at")
+    assert before["replication_key"] == REPLICATION_KEYS[stream]
     assert before["replication_key_value"] < after["replication_key_value"]
+
+
+@needs_dbt
+def test_scheduled_run_builds_the_marts(pipeline: Pipeline, two_runs: TwoRuns) -> None:
+    """From the tables of that run: the calls that changed after the first run are in them."""
+    tables = two_runs.snapshots[1].tables
+    with psycopg.connect(pipeline.postgres.conninfo) as connection:
+        rows = connection.execute(
+            "select vendor, call_id, csat_score from voicecalls.voicecalls__calls"
+        ).fetchall()
+        days = connection.execute(
+            "select vendor, sum(calls) from voicecalls.voicecalls__metrics_daily group by vendor"
+        ).fetchall()
+    calls = {("zendesk", str(key)): None for key in tables["zendesk_calls"]} | {
+        ("talkdesk", key): row["csat_score"] for key, row in tables["talkdesk_calls"].items()
+    }
+    assert {(vendor, key): score for vendor, key, score in rows} == calls
+    assert dict(days) == {vendor: len(tables[f"{vendor}_calls"]) for vendor in VENDORS}
+
+
+@needs_dbt
+@pytest.mark.usefixtures("two_runs")
+def test_dbt_checks_freshness(pipeline: Pipeline) -> None:
+    assert pipeline.meltano("invoke", "dbt-postgres:freshness").returncode == 0
+
+
+@needs_dbt
+@pytest.mark.usefixtures("two_runs")
+def test_failed_build_fails_the_run(pipeline: Pipeline) -> None:
+    variables = '{"voicecalls_sources": [{"schema": "empty"}]}'
+    run = pipeline.meltano("run", "dbt-postgres:build", DBT_POSTGRES_VARS=variables)
+    assert run.returncode == 1
+    assert "the schema postgres.empty contains neither talkdesk_calls" in run.stderr + run.stdout
 
 
 def test_rejected_credentials_of_one_vendor_spare_the_other(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 from sandbox import Fault
 from sandbox.zendesk import PATH
 from tap_voicecalls.tap import TapVoiceCalls
-from tests.harness import KEYS
+from tests.harness import DEFAULT_STREAMS, REPLICATION_KEYS
 from tests.pipeline import (
+    EXTRACT_LOAD,
     JOB,
     SCHEDULE,
     STATE_ID,
@@ -53,7 +54,7 @@ class Incident:
 def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001 - must run first
     sandbox, meltano = pipeline.sandbox, pipeline.meltano
 
-    run_successfully(meltano, "run", "--full-refresh", JOB, **recent_start())
+    run_successfully(meltano, "run", "--full-refresh", *EXTRACT_LOAD, **recent_start())
     refreshed = pipeline.snapshot()
 
     # After the bookmark, but before the range that the next run syncs in any case.
@@ -69,14 +70,14 @@ def incident(pipeline: Pipeline, two_runs: TwoRuns) -> Incident:  # noqa: ARG001
 
     def start_second_run() -> None:
         # The sandbox is blocked during this run and would not respond to it.
-        overlapping.append(meltano("run", "--timeout=30", JOB))
+        overlapping.append(meltano("run", "--timeout=30", *EXTRACT_LOAD))
 
     sandbox.faults.add(Fault.late("*", start_second_run))
-    run_successfully(meltano, "run", JOB, **settings)
+    run_successfully(meltano, "run", *EXTRACT_LOAD, **settings)
     return Incident(refreshed, failed, after_failure, pipeline.snapshot(), *overlapping)
 
 
-@pytest.mark.parametrize("stream", KEYS)
+@pytest.mark.parametrize("stream", DEFAULT_STREAMS)
 def test_full_refresh_reloads_existing_rows(
     two_runs: TwoRuns, incident: Incident, stream: str
 ) -> None:
@@ -84,8 +85,7 @@ def test_full_refresh_reloads_existing_rows(
     last_write = max(row["_sdc_batched_at"] for row in before.values())
     table = incident.refreshed.tables[stream]
     start = datetime.fromisoformat(recent_start()["TAP_VOICECALLS_START_DATE"].replace("Z", ""))
-    replication_key = "end_at" if stream == "talkdesk_calls" else "updated_at"
-    recent = [row for row in table.values() if row[replication_key] > start]
+    recent = [row for row in table.values() if row[REPLICATION_KEYS[stream]] > start]
     assert len(recent) >= 60
     assert all(row["_sdc_batched_at"] > last_write for row in recent)
     assert table.keys() == incident.refreshed.source[stream].keys()
@@ -141,7 +141,7 @@ def test_schedule_list_shows_job(pipeline: Pipeline) -> None:
     assert schedule["name"] == SCHEDULE
     assert schedule["interval"] == "@hourly"
     assert schedule["job"]["name"] == JOB
-    assert schedule["job"]["tasks"] == ["tap-voicecalls target-postgres"]
+    assert schedule["job"]["tasks"] == ["tap-voicecalls target-postgres dbt-postgres:build"]
 
 
 def test_config_list_shows_settings_without_secrets(pipeline: Pipeline) -> None:

@@ -176,7 +176,7 @@ def test_unreachable_host_fails_within_seconds(
     account: VendorAccount, clock: FakeClock, url: str, problem: str
 ) -> None:
     urls: dict[str, Any] = {f"{account.prefix}url": url, f"{account.prefix}token_url": url}
-    output = account.sync(all_streams=True, **urls)
+    output = account.sync(default_streams=True, **urls)
     assert set(output.failures) == set(account.streams)
     for failure in output.failures.values():
         assert failure.startswith(f"{account.name}: {problem}; still failing after 30 s")
@@ -264,7 +264,7 @@ def test_unreadable_ca_bundle_is_named(
         path.write_text(content)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, str(path))
-    output = account.sync(all_streams=True)
+    output = account.sync(default_streams=True)
     assert set(output.failures) == set(account.streams)
     for failure in output.failures.values():
         assert failure.startswith(f"{variable}: no certificates could be read from '{path}'")

@@ -4,6 +4,7 @@
 * The files, make targets and tests that a document names exist.
 * AGENTS.md lists the private methods of the SDK that the tap overrides.
 * No document states a number of tests.
+* The dbt package has the tap's version.
 * A release needs a tag that matches its version and a date in the changelog.
 """
 
@@ -15,6 +16,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -32,11 +34,13 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
 #: The files of the tests that `docs/behavior.md` names without a file.
-DEFAULT_TEST_FILES = {"test_zendesk_export.py", "test_talkdesk_reports.py"}
+DEFAULT_TEST_FILES = {
+    *("test_zendesk_export.py", "test_talkdesk_reports.py", "test_talkdesk_further_reports.py"),
+}
 
 DOCUMENTS = sorted(
     str(path.relative_to(PROJECT))
-    for pattern in ("*.md", "docs/*.md", "examples/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/metrics/*.md", "dbt/*.md")
     for path in PROJECT.glob(pattern)
 )
 every_developer_document = pytest.mark.parametrize(
@@ -110,6 +114,14 @@ def test_files_named_in_a_document_exist(document: str) -> None:
     ] == []
 
 
+def test_every_module_is_named_in_the_architecture() -> None:
+    package = PROJECT / "tap_voicecalls"
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    document = (PROJECT / "CONTRIBUTING.md").read_text().partition("## Glossary")[0]
+    named = set(re.findall(r"`([\w/]+\.py)`", document))
+    assert {name for name in modules - named if not name.endswith("__init__.py")} == set()
+
+
 @pytest.mark.parametrize("kind", [TapVoiceCalls, VendorStream, MessageWriter, VoiceCallsCommand])
 def test_overridden_private_methods_of_the_sdk_are_listed(kind: type) -> None:
     """Final methods too, where Python marks them: from 3.11 on."""
@@ -154,6 +166,12 @@ def test_tests_named_in_a_document_exist(document: str, count: int) -> None:
     }
     assert len(named) > count
     assert named - existing == set()
+
+
+def test_dbt_package_has_the_version_of_the_tap() -> None:
+    package = yaml.safe_load((PROJECT / "dbt" / "dbt_project.yml").read_text())
+    assert package["version"] == METADATA["version"]
+    assert f"revision: v{METADATA['version']}\n" in (PROJECT / "dbt" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

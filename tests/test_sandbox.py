@@ -6,8 +6,9 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.client import HTTPConnection, IncompleteRead
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,13 +17,16 @@ import pytest
 import requests
 
 from sandbox import Fault, Sandbox
+from sandbox.contacts import format_naive
 from sandbox.history import EXAMPLES, example, to_epoch
-from sandbox.talkdesk import FILES, JOBS
+from sandbox.talkdesk import FILES, JOBS, files_path, jobs_path
 from sandbox.zendesk import PATH
 from tests.harness import NOW, FakeClock, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sandbox.talkdesk_reports import StatusCut
 
 
 DAY = timedelta(days=1)
@@ -56,18 +60,30 @@ def talkdesk_token(sandbox: Sandbox) -> str:
     return token
 
 
-def create_job(sandbox: Sandbox, days: float = 10, **body: Any) -> requests.Response:
-    report = {
+def create_job(
+    sandbox: Sandbox, days: float = 10, report: str = "calls", **body: Any
+) -> requests.Response:
+    regular = {
         "timezone": "UTC",
         "format": "json",
         "timespan": {"from": timestamp(NOW - timedelta(days=days)), "to": timestamp(NOW)},
     }
     return requests.post(
-        f"{sandbox.talkdesk.api_url}{JOBS}",
-        json=report | body,
+        f"{sandbox.talkdesk.api_url}{jobs_path(report)}",
+        json=regular | body,
         headers={"Authorization": f"Bearer {talkdesk_token(sandbox)}"},
         timeout=5,
     )
+
+
+def create_report(sandbox: Sandbox, report: str, start: datetime, end: datetime) -> list[Any]:
+    """Return the rows of a report of any type."""
+    timespan = {"from": timestamp(start), "to": timestamp(end)}
+    job = create_job(sandbox, report=report, timespan=timespan).json()["job"]
+    url = f"{sandbox.talkdesk.api_url}{files_path(report)}/{job['id']}"
+    location = talkdesk_get(sandbox, url).headers["Location"]
+    entries: list[Any] = requests.get(location, timeout=5).json()["entries"]
+    return entries
 
 
 def talkdesk_get(sandbox: Sandbox, url: str) -> requests.Response:
@@ -96,13 +112,9 @@ def test_same_seed_generates_same_history() -> None:
 
 def test_documented_examples_are_served_unchanged(sandbox: Sandbox) -> None:
     sandbox.change_calls(40)
-    rows = {
-        **{f"zendesk_{resource}": it.values() for resource, it in sandbox.zendesk.rows.items()},
-        "talkdesk_calls": sandbox.talkdesk.calls.values(),
-    }
     for name in EXAMPLES:
         for row in example(name):
-            assert row in rows[name]
+            assert row in sandbox.rows[name].values()
 
 
 def test_changed_calls_are_exported(sandbox: Sandbox, clock: FakeClock) -> None:
@@ -263,6 +275,89 @@ def test_report_holds_calls_of_its_timespan(sandbox: Sandbox) -> None:
     ids = {call_id for call_id, row in sandbox.talkdesk.calls.items() if row["end_at"] >= since}
     assert {row["call_id"] for row in report["entries"]} == ids
     assert report["total"] == len(ids)
+
+
+def test_contacts_and_ring_attempts_belong_to_calls(sandbox: Sandbox) -> None:
+    rows = sandbox.talkdesk.rows
+    by_call: dict[str, list[Any]] = {call_id: [] for call_id in rows["calls"]}
+    for contact in rows["contacts"].values():
+        by_call[contact["interaction_id"]].append(contact)
+    for call_id, contacts in by_call.items():
+        call = rows["calls"][call_id]
+        assert len(contacts) == (2 if call["is_transfer"] else 1)
+        assert [it["last_contact"] for it in contacts] == ["No", "Yes"][-len(contacts) :]
+        assert (
+            contacts[-1]["user_id"]
+            == call["handling_user_id" if call["is_transfer"] else "user_id"]
+        )
+        # A contact ends with the after-call work, later than its call.
+        work = contacts[-1]["after_call_work_time"]
+        assert to_epoch(contacts[-1]["finished_at"] + "Z") == to_epoch(call["end_at"]) + (work or 0)
+        for it in contacts:
+            parts = (it["wait_time"], it["handle_time"] or 0)
+            assert it["duration"] == sum(parts)
+    attempts = rows["ring_attempts"].values()
+    assert {it["contact_id"] for it in attempts} < rows["contacts"].keys()
+    for contact_id, contact in rows["contacts"].items():
+        rung = [it for it in attempts if it["contact_id"] == contact_id]
+        answered = [it["user_name"] for it in rung if it["attempt_type"] == "Answered"]
+        assert answered in ([], [contact["user_name"]])
+        batches = {it["batch_ring_id"]: it["ring_attempt_duration"] for it in rung}
+        assert sum(batches.values()) == (contact["ring_time"] if rung else 0)
+
+
+@pytest.mark.parametrize("cut", ["midnight", "timespan", "never"])
+def test_statuses_tile_each_day_and_follow_the_calls(sandbox: Sandbox, cut: StatusCut) -> None:
+    sandbox.talkdesk.reports.status_cut = cut
+    start, end = NOW - 5 * DAY, NOW - timedelta(hours=1)
+    entries = create_report(sandbox, "user_status", start, end)
+    by_user: dict[str, list[Any]] = {}
+    for row in entries:
+        by_user.setdefault(row["user_id"], []).append(row)
+    assert len(by_user) > 4
+    for rows in by_user.values():
+        for row, following in pairwise(rows):
+            assert row["status_end_at"] == following["status_start_at"]
+        lengths = [
+            to_epoch(row["status_end_at"] + "Z") - to_epoch(row["status_start_at"] + "Z")
+            for row in rows
+        ]
+        assert lengths == [row["status_time"] for row in rows]
+        assert min(lengths) > 0
+        is_cut_at_midnight = any(row["status_start_at"].endswith("00:00:00") for row in rows)
+        assert is_cut_at_midnight == (cut == "midnight")
+        if cut == "timespan":
+            assert rows[0]["status_start_at"] == format_naive(start)
+            assert rows[-1]["status_end_at"] == format_naive(end)
+    for contact in sandbox.talkdesk.rows["contacts"].values():
+        if contact["user_id"] and format_naive(start) <= contact["started_at"]:
+            labels = {
+                row["status_label"]
+                for row in by_user[contact["user_id"]]
+                if row["status_start_at"] < contact["finished_at"]
+                and contact["connected_at"] < row["status_end_at"]
+            }
+            assert labels <= {"On A Call", "After Call Work"}
+
+
+def test_statuses_are_cut_where_a_month_ends(start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox(calls=50, days=30)
+    sandbox.talkdesk.reports.status_cut = "never"
+    rows = create_report(sandbox, "user_status", NOW - 25 * DAY, NOW - DAY)
+    starts = {row["status_start_at"] for row in rows if row["status_start_at"].endswith("00:00:00")}
+    assert "2026-11-01 00:00:00" in starts
+
+
+def test_unknown_report_is_not_found(sandbox: Sandbox) -> None:
+    headers = {"Authorization": f"Bearer {talkdesk_token(sandbox)}"}
+    url = f"{sandbox.talkdesk.api_url}{jobs_path('adherence')}"
+    assert requests.post(url, json={}, headers=headers, timeout=5).status_code == 404
+
+
+def test_job_is_known_to_its_own_report_only(sandbox: Sandbox) -> None:
+    job_id = create_job(sandbox).json()["job"]["id"]
+    url = f"{sandbox.talkdesk.api_url}{jobs_path('contacts')}/{job_id}"
+    assert talkdesk_get(sandbox, url).status_code == 404
 
 
 def test_file_store_rejects_token_and_expired_url(sandbox: Sandbox, clock: FakeClock) -> None:
@@ -475,11 +570,8 @@ def test_control_api_changes_calls(sandbox: Sandbox) -> None:
     before = requests.get(f"{control}/truth", timeout=5).json()
     changed = requests.post(f"{control}/change?count=10", timeout=5).json()
     after = requests.get(f"{control}/truth", timeout=5).json()
-    assert after == {
-        "zendesk_calls": len(sandbox.zendesk.calls),
-        "zendesk_legs": len(sandbox.zendesk.legs),
-        "talkdesk_calls": len(sandbox.talkdesk.calls),
-    }
+    assert after == {stream: len(rows) for stream, rows in sandbox.rows.items()}
+    assert after["zendesk_calls"] == len(sandbox.zendesk.calls)
     assert after["zendesk_calls"] - before["zendesk_calls"] == 2
     assert changed["zendesk_calls"] == 12
     assert requests.post(f"{control}/change?count=some", timeout=5).status_code == 400
@@ -495,3 +587,80 @@ def test_control_api_adds_and_clears_faults(sandbox: Sandbox) -> None:
     assert zendesk_get(sandbox, url).status_code == 200
     assert requests.post(control, json={"path": "*", "mood": "bad"}, timeout=5).status_code == 400
     assert [request.path for request in sandbox.requests] == [f"{PATH}/calls"] * 2
+
+
+# Zendesk's lists
+
+
+def get_list(sandbox: Sandbox, path: str) -> dict[str, Any]:
+    response = zendesk_get(sandbox, f"{sandbox.zendesk.url}/api/v2/{path}")
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def cursor_pages(sandbox: Sandbox, path: str) -> list[dict[str, Any]]:
+    pages = [get_list(sandbox, path)]
+    while pages[-1]["meta"]["has_more"]:
+        pages.append(zendesk_get(sandbox, pages[-1]["links"]["next"]).json())
+    return pages
+
+
+def test_cursor_pages_of_a_list_have_each_row_once(sandbox: Sandbox) -> None:
+    pages = cursor_pages(sandbox, "groups?exclude_deleted=false&page[size]=7")
+    rows = [row for page in pages for row in page["groups"]]
+    assert [len(page["groups"]) for page in pages] == [7, 7, 2]
+    assert {row["id"] for row in rows} == sandbox.zendesk.lists["groups"].keys()
+    # No mark of the end but `has_more`.
+    assert pages[-1]["links"]["next"]
+    assert pages[-1]["meta"]["after_cursor"]
+
+
+def test_list_without_page_size_has_offset_pages(sandbox: Sandbox) -> None:
+    page = get_list(sandbox, "users?per_page=15")
+    assert "meta" not in page
+    assert (len(page["users"]), page["count"]) == (15, len(sandbox.zendesk.lists["agents"]))
+    following = zendesk_get(sandbox, page["next_page"]).json()
+    assert page["previous_page"] is None
+    assert following["previous_page"]
+    assert not {row["id"] for row in page["users"]} & {row["id"] for row in following["users"]}
+
+
+def test_phone_numbers_have_no_cursor_pages(sandbox: Sandbox) -> None:
+    response = zendesk_get(
+        sandbox, f"{sandbox.zendesk.url}/api/v2/channels/voice/phone_numbers?page[size]=100"
+    )
+    assert (response.status_code, "page must be an integer" in response.text) == (400, True)
+    assert get_list(sandbox, "channels/voice/phone_numbers")["next_page"] is None
+
+
+def test_lists_are_filtered_as_requested(sandbox: Sandbox) -> None:
+    def users(query: str) -> list[dict[str, Any]]:
+        pages = cursor_pages(sandbox, f"users?{query}page[size]=20")
+        return [row for page in pages for row in page["users"]]
+
+    assert {row["role"] for row in users("role[]=agent&role[]=admin&")} == {"agent", "admin"}
+    assert {row["role"] for row in users("")} == {"agent", "admin", "end-user"}
+    groups = get_list(sandbox, "groups?page[size]=100")["groups"]
+    assert not any(row["deleted"] for row in groups)
+
+
+def test_ids_of_calls_and_legs_are_in_the_lists(sandbox: Sandbox) -> None:
+    sandbox.change_calls(40)
+    rows = sandbox.zendesk.rows
+    calls, legs = rows["calls"].values(), rows["legs"].values()
+    agents = {row["agent_id"] for row in (*calls, *legs)} - {0, None}
+    groups = {row.get("call_group_id") for row in calls} - {None}
+    assert agents <= rows["agents"].keys()
+    assert groups <= rows["groups"].keys()
+    for call in calls:
+        assert rows["phone_numbers"][call["phone_number_id"]]["number"] == call["phone_number"]
+
+
+def test_lists_have_the_rate_limit_of_the_account(sandbox: Sandbox, clock: FakeClock) -> None:
+    sandbox.zendesk.list_requests_per_minute = 2
+    url = f"{sandbox.zendesk.url}/api/v2/groups"
+    statuses = [zendesk_get(sandbox, url).status_code for _ in range(3)]
+    limited = zendesk_get(sandbox, url)
+    assert statuses == [200, 200, 429]
+    clock.advance(seconds=int(limited.headers["Retry-After"]))
+    assert zendesk_get(sandbox, url).status_code == 200

@@ -10,6 +10,7 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from sandbox import Sandbox
 from tap_voicecalls.tap import TapVoiceCalls
+from tests.harness import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ CONFIG: dict[str, Any] = {
 Suite = get_tap_test_class(
     TapVoiceCalls,
     config=CONFIG,
+    catalog=select(TapVoiceCalls(config=CONFIG, parse_env_config=False).catalog_dict),
     parse_env_config=False,
     suite_config=SuiteConfig(max_records_limit=150),
 )

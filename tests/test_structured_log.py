@@ -14,7 +14,7 @@ from demo.meltano import PROJECT
 from sandbox import Fault, Sandbox
 from sandbox.talkdesk import JOBS
 from tests.command_line import run, settings, write
-from tests.harness import KEYS
+from tests.harness import DEFAULT_STREAMS
 from tests.pipeline import recent_start
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def summary(
     caplog.set_level(logging.INFO)
     zendesk.add_calls(hours_ago=range(130, 0, -1))
     zendesk.add_legs(hours_ago=range(35, 0, -1))
-    zendesk.sync(all_streams=True)
+    zendesk.sync(default_streams=True)
     talkdesk = start_talkdesk(job_seconds=8)
     talkdesk.add_calls(days_ago=range(1, 41))
     talkdesk.add_faults(Fault.status(JOBS, 429))
@@ -69,7 +69,7 @@ def summary(
 
 
 def test_documented_lines_are_logged(summary: list[logging.LogRecord]) -> None:
-    assert len(LINES) == len(KEYS)
+    assert len(LINES) == len(DEFAULT_STREAMS)
     assert [record.getMessage() for record in summary] == LINES
 
 
@@ -87,7 +87,7 @@ def test_documented_log_config_logs_the_fields(tmp_path: Path) -> None:
         result = run("--config", config, SINGER_SDK_LOG_CONFIG=log_config)
     logged = [json.loads(line) for line in result.stderr.splitlines()]
     summary = [line for line in logged if "outcome" in line["extra"]]
-    assert {line["stream_name"] for line in summary} == set(KEYS)
+    assert {line["stream_name"] for line in summary} == set(DEFAULT_STREAMS)
     for line in summary:
         assert line.keys() == SAMPLE.keys()
         check_fields(line["stream_name"], line["extra"] | {"stream_name": line["stream_name"]})
@@ -103,7 +103,7 @@ def test_meltano_logs_the_fields(pipeline: Pipeline, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     logged = [json.loads(line) for line in result.stderr.splitlines()]
     summary = {line["stream_name"]: line for line in logged if "outcome" in line}
-    assert summary.keys() == KEYS.keys()
+    assert set(summary) == set(DEFAULT_STREAMS)
     for stream, line in summary.items():
         check_fields(stream, {name: value for name, value in line.items() if name in FIELDS})
         assert line["event"].startswith(f"{stream}: {line['records']} records, read up to ")

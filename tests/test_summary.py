@@ -176,7 +176,7 @@ def test_failed_stream_is_failed(
     """In the summary and in the SDK's metric; a stream that can't be read from the start too."""
     zendesk.add_calls(hours_ago=range(25, 0, -1))
     zendesk.add_faults(Fault.status(CALLS, 403, after=2))
-    output = zendesk.sync(all_streams=True)
+    output = zendesk.sync(default_streams=True)
     calls, legs = summary()["zendesk_calls"], summary()["zendesk_legs"]
     assert (calls.outcome, legs.outcome) == ("failed", "complete")
     assert calls.records == len(output.records) > 0

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from sandbox.faults import Handler
+    from sandbox.talkdesk_reports import TimespanBy
 
 DAY = timedelta(days=1)
 INVALID_IDS: tuple[Any, ...] = (1.5, True, None, {}, ["x"], "", "..", "a\nb")
@@ -103,11 +104,11 @@ def test_local_time_zone_does_not_matter(
     assert talkdesk.windows()[0][0] == days_ago(50)
 
 
-@pytest.mark.parametrize("field", ["start_at", "end_at"])
+@pytest.mark.parametrize("timespan_by", ["start", "end"])
 def test_timespan_may_mean_the_start_or_the_end_of_calls(
-    start_talkdesk: Callable[..., TalkdeskAccount], field: str
+    start_talkdesk: Callable[..., TalkdeskAccount], timespan_by: TimespanBy
 ) -> None:
-    talkdesk = start_talkdesk(calls=200, days=40, now=NOW, timespan_field=field)
+    talkdesk = start_talkdesk(calls=200, days=40, now=NOW, timespan_by=timespan_by)
     boundary = NOW - 50 * DAY + 28 * DAY
     talkdesk.put_call(
         "across the boundary of two windows",
@@ -313,6 +314,32 @@ def test_job_id_may_need_quoting(talkdesk: TalkdeskAccount, job_id: object) -> N
     output = talkdesk.sync()
     assert output.failures == {}
     assert output.ids == ids
+
+
+@pytest.mark.parametrize(
+    ("timespan", "jobs"),
+    [
+        ({"from": days_ago(40), "to": days_ago(30)}, 2),
+        ({"from": days_ago(10), "to": days_ago(9)}, 2),
+        ({"from": days_ago(9.8), "to": days_ago(-0.2)}, 2),
+        ({"from": days_ago(11), "to": timestamp(NOW)}, 1),
+        # It may be in the account's time zone.
+        ({"from": days_ago(9.8)[:-1], "to": days_ago(-0.2)[:-1]}, 1),
+        ({"from": days_ago(40)[:-1], "to": days_ago(30)[:-1]}, 2),
+        ({"from": 5, "to": None}, 1),
+        ({}, 1),
+        ("soon", 1),
+    ],
+    ids=str,
+)
+def test_job_of_another_timespan_is_created_again(
+    talkdesk: TalkdeskAccount, timespan: object, jobs: int
+) -> None:
+    ids = talkdesk.add_calls(days_ago=[3])
+    edit = Fault.edit(JOBS, lambda body: body | {"job": body["job"] | {"timespan": timespan}})
+    talkdesk.add_faults(edit)
+    assert talkdesk.sync(days=10).ids == ids
+    assert len(talkdesk.windows()) == jobs
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def hours_ago(hours: float) -> str:
 
 def test_repeated_last_page_ends_the_export(zendesk: ZendeskAccount) -> None:
     ids = zendesk.add_calls(hours_ago=range(45, 20, -1))
-    output = zendesk.sync(all_streams=True)
+    output = zendesk.sync(default_streams=True)
     assert output.ids == ids
     # Three pages, and the last second once more to see that nothing follows.
     assert len(zendesk.export_requests()) == 4
@@ -50,7 +50,7 @@ def test_export_ends_with_several_legs_in_the_last_second(zendesk: ZendeskAccoun
 @pytest.mark.parametrize("next_page", [None, "same"])
 def test_empty_account_is_an_empty_success(zendesk: ZendeskAccount, next_page: str | None) -> None:
     zendesk.server.empty_next_page = next_page
-    output = zendesk.sync(all_streams=True)
+    output = zendesk.sync(default_streams=True)
     assert output.failures == {}
     assert output.ids == []
     assert output.bookmark is None
@@ -67,7 +67,7 @@ def test_export_of_a_busy_account_ends(zendesk: ZendeskAccount, clock: FakeClock
         return body
 
     zendesk.add_faults(Fault.edit(CALLS, add_another_call, times=None))
-    output = zendesk.sync(all_streams=True)
+    output = zendesk.sync(default_streams=True)
     assert output.failures == {}
     assert len(zendesk.export_requests()) <= 4
 
@@ -103,7 +103,7 @@ def test_end_date_is_exclusive_and_limits_the_bookmark(zendesk: ZendeskAccount) 
 
 
 def test_calls_and_legs_are_requested(zendesk: ZendeskAccount) -> None:
-    zendesk.sync(all_streams=True)
+    zendesk.sync(default_streams=True)
     paths = [request.path for request in zendesk.requests if request.method == "GET"]
     assert paths == [CALLS, LEGS]
 
@@ -538,7 +538,7 @@ def test_slow_requests_cause_no_429(zendesk: ZendeskAccount, clock: FakeClock) -
 def test_calls_and_legs_share_the_quota(zendesk: ZendeskAccount) -> None:
     zendesk.add_calls(hours_ago=range(75, 0, -1))
     zendesk.add_legs(hours_ago=range(75, 0, -1))
-    output = zendesk.sync(all_streams=True)
+    output = zendesk.sync(default_streams=True)
     assert output.failures == {}
     assert {request.status for request in zendesk.requests} == {200}
     assert len(zendesk.export_requests(CALLS)) + len(zendesk.export_requests(LEGS)) > 10
@@ -606,7 +606,7 @@ def test_failed_sync_resumes_from_the_last_page(zendesk: ZendeskAccount) -> None
 
 def test_unknown_fields_are_kept(zendesk: ZendeskAccount) -> None:
     (call_id,) = zendesk.add_calls(hours_ago=[1], sentiment={"score": 0.7}, post_call_summary=["a"])
-    row = zendesk.sync(all_streams=True).latest[call_id]
+    row = zendesk.sync(default_streams=True).latest[call_id]
     assert row["extra_fields"] == {"sentiment": {"score": 0.7}}
     assert row["post_call_summary"] == '["a"]'
 
@@ -615,7 +615,7 @@ def test_unknown_fields_are_kept(zendesk: ZendeskAccount) -> None:
 
 
 def test_both_streams_share_a_token_with_a_requested_lifetime(zendesk: ZendeskAccount) -> None:
-    zendesk.sync(all_streams=True)
+    zendesk.sync(default_streams=True)
     (request,) = zendesk.token_requests()
     assert request.body["expires_in"] >= 300
     assert request.body["scope"] == "read"
@@ -628,7 +628,7 @@ def test_access_token_is_enough(zendesk: ZendeskAccount) -> None:
         "zendesk_url": zendesk.url,
         "zendesk_access_token": zendesk.server.access_token,
     }
-    assert zendesk.sync_config(config, all_streams=True).ids == ids
+    assert zendesk.sync_config(config, default_streams=True).ids == ids
 
 
 def test_api_token_works_with_a_deprecation_warning(
@@ -642,7 +642,7 @@ def test_api_token_works_with_a_deprecation_warning(
         "zendesk_api_token": zendesk.server.api_token,
     }
     with caplog.at_level(logging.WARNING):
-        assert zendesk.sync_config(config, all_streams=True).ids == ids
+        assert zendesk.sync_config(config, default_streams=True).ids == ids
     assert sum("2027-04-30" in line for line in caplog.messages) == 1
 
 

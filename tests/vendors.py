@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.talkdesk import FILES, JOBS
 from sandbox.zendesk import PATH
-from tests.harness import KEYS, NOW, FakeClock, Output, sync, timestamp
+from tests.harness import NOW, FakeClock, Output, row_key, sync, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,7 +47,7 @@ class StreamOutput:
     @property
     def ids(self) -> list[Any]:
         """The key of each record, in the order written."""
-        return [record[KEYS[self.stream]] for record in self.records]
+        return [row_key(self.stream, record) for record in self.records]
 
     @property
     def latest(self) -> dict[Any, Row]:
@@ -166,6 +166,7 @@ class VendorAccount(abc.ABC):
         self,
         stream: str | None = None,
         *,
+        default_streams: bool = False,
         all_streams: bool = False,
         state: Mapping[str, Any] | None = None,
         days: float | None = None,
@@ -175,13 +176,18 @@ class VendorAccount(abc.ABC):
 
         Args:
             stream: The stream to select and to look at.
+            default_streams: Select the streams that are selected by default instead.
             all_streams: Select all streams of the vendor instead.
             state: The state to start from.
             days: How many days before now to start.
             settings: More settings.
         """
         return self.sync_config(
-            self.config(days=days, **settings), stream, all_streams=all_streams, state=state
+            self.config(days=days, **settings),
+            stream,
+            default_streams=default_streams,
+            all_streams=all_streams,
+            state=state,
         )
 
     def sync_config(
@@ -189,13 +195,15 @@ class VendorAccount(abc.ABC):
         config: Mapping[str, Any],
         stream: str | None = None,
         *,
+        default_streams: bool = False,
         all_streams: bool = False,
         state: Mapping[str, Any] | None = None,
     ) -> StreamOutput:
         """Run the tap with exactly these settings; see `sync`."""
         stream = stream or self.streams[0]
-        only = None if all_streams else stream
-        return StreamOutput(sync(config, clock=self.clock, state=state, only=only), stream)
+        only = None if default_streams or all_streams else stream
+        output = sync(config, clock=self.clock, state=state, only=only, all_streams=all_streams)
+        return StreamOutput(output, stream)
 
 
 class ZendeskAccount(VendorAccount):
@@ -248,6 +256,13 @@ class ZendeskAccount(VendorAccount):
             leg = template | {"id": ids[-1], "updated_at": timestamp(NOW - age)}
             self.server.put_leg(leg)
         return ids
+
+    def put_list_rows(self, stream: str, count: int) -> None:
+        """Replace the rows of a list by rows with the IDs from 1 on."""
+        rows = self.server.lists[stream.removeprefix("zendesk_")]
+        template = next(iter(rows.values()))
+        rows.clear()
+        rows.update({number: template | {"id": number} for number in range(1, count + 1)})
 
     def export_requests(self, path: str = CALLS) -> list[Request]:
         """Return the requests for pages of an export."""

@@ -66,12 +66,14 @@ class BulkRecordWriter:
         records: Iterable[Record],
         time_extracted: datetime,
         count: Callable[[int], object],
+        *,
+        version: int | None,
     ) -> int:
         """Write records and count them, some at a time; return how many they were."""
         written = 0
         remaining = iter(records)
         while batch := tuple(islice(remaining, _BATCH)):
-            self._writer.write_records(self._stream.name, batch, time_extracted)
+            self._writer.write_records(self._stream.name, batch, time_extracted, version)
             written += len(batch)
             count(len(batch))
         # The SDK writes a STATE message only if something was written since the last one.

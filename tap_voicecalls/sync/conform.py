@@ -9,6 +9,7 @@ column is conformed column by column.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast
 
 import msgspec
@@ -16,10 +17,10 @@ from msgspec import NODEFAULT
 from msgspec.structs import asdict
 
 from tap_voicecalls.http.body import InvalidResponseError, decode_json
-from tap_voicecalls.timestamps import UTC_SECONDS, normalize_utc
+from tap_voicecalls.timestamps import USUAL_TIMESTAMP, normalize_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Row = dict[str, Any]
 
@@ -45,11 +46,17 @@ EXTRA_FIELDS = "extra_fields"
 #: The schema's mark on a column whose type no vendor document states: a string as it is, any other
 #: JSON value as JSON text.
 ANY_JSON = "x-any-json"
+#: The schema's list of the fields that are known and left out on purpose.
+LEFT_OUT = "x-left-out"
 
 _INTEGERS = range(-(2**63), 2**63)
 _Integer = Annotated[int, msgspec.Meta(ge=_INTEGERS[0], le=_INTEGERS[-1])]
-#: Talkdesk sends an empty string where there is no timestamp; it becomes null after decoding.
-_Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^(?:{UTC_SECONDS})?\Z")]
+#: Talkdesk sends an empty string where there is no timestamp; it becomes null after decoding, as a
+#: timestamp with a blank gets its `T` and `Z`.
+_Timestamp = Annotated[str, msgspec.Meta(pattern=rf"^{USUAL_TIMESTAMP}?\Z")]
+_KeyTimestamp = Annotated[str, msgspec.Meta(pattern=rf"^{USUAL_TIMESTAMP}\Z")]
+#: The least length of a timestamp in the form that records have.
+_UTC_LENGTH = len("2026-01-01T00:00:00Z")
 _Key = Annotated[str, msgspec.Meta(min_length=1)]
 _Nothing = Annotated[str, msgspec.Meta(pattern="(?!)")]
 #: The column types of the record type. A `Decimal` keeps a number exactly as it was sent.
@@ -58,8 +65,8 @@ _TYPES: dict[str, Any] = {
     "number": Decimal,
     "boolean": bool,
     "string": str,
-    "array": list[str | None],
 }
+_ITEM_TYPES: dict[str, Any] = {"integer": _Integer, "string": str}
 
 #: JSON that is nested deeper is kept in `extra_fields` as text: targets have limits.
 _MAX_DEPTH = 32
@@ -73,18 +80,24 @@ _UNFIT = object()
 class RecordConformer:
     """Makes the records of one stream from its vendor's rows."""
 
-    def __init__(self, schema: Mapping[str, Any], key: str, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, schema: Mapping[str, Any], keys: Sequence[str], warn: Callable[[str], None]
+    ) -> None:
         """Generate the record type.
 
         Args:
             schema: The stream's JSON schema.
-            key: The column that every row must have a value for.
+            keys: The columns that every row must have a value for.
             warn: Gets a message for each column that a value doesn't fit, once.
         """
         columns: Mapping[str, Mapping[str, Any]] = schema["properties"]
-        self._key = key
+        self._keys = tuple(keys)
         self._warn = warn
         self._warned: set[str] = set()
+        self._left_out = frozenset(schema.get(LEFT_OUT, ()))
+        self._keeps_extra_fields = EXTRA_FIELDS in columns
+        #: The fields that were dropped, since neither a column nor `extra_fields` takes them.
+        self.dropped: set[str] = set()
         self._converters = {
             name: _converter(column) for name, column in columns.items() if name != EXTRA_FIELDS
         }
@@ -102,7 +115,7 @@ class RecordConformer:
         self._type = msgspec.defstruct(
             "ConformingRecord",
             [
-                (name, _column_type(name, column), None if name != key else NODEFAULT)
+                (name, _column_type(name, column), NODEFAULT if name in keys else None)
                 for name, column in columns.items()
             ],
             bases=(Record,),
@@ -117,7 +130,8 @@ class RecordConformer:
 
         Every column is there, null where the vendor sent nothing. Timestamps are in UTC, an empty
         string is null where the column is not a string, and what has no column, or doesn't fit its
-        column, is in `extra_fields`.
+        column, is in `extra_fields`. A schema without that column takes nothing else: what has no
+        column may be personal data.
 
         Args:
             row: The row's JSON.
@@ -128,11 +142,15 @@ class RecordConformer:
         try:
             record = cast("Record", self._decode(row))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._conform_values(row)
+            record = self._conform_values(row)
+        else:
+            if not self._has_doubles(record):
+                record = self._conform_values(row)
         for name in self._timestamps:
-            if getattr(record, name) == "":
-                setattr(record, name, None)
-        return record if self._has_doubles(record) else self._conform_values(row)
+            value = getattr(record, name)
+            if value is not None and len(value) < _UTC_LENGTH:
+                setattr(record, name, f"{value[:10]}T{value[11:]}Z" if value else None)
+        return record
 
     def _has_doubles(self, record: Record) -> bool:
         """Whether all numbers of a record are in the range of their columns."""
@@ -146,9 +164,7 @@ class RecordConformer:
         if not isinstance(values, dict):
             raise InvalidRowError("a row that is not a JSON object")
         fields = tuple(values)
-        extra = {
-            name: _portable(values.pop(name)) for name in fields if name not in self._converters
-        }
+        extra = self._pop_extra(values)
         if "" in values.values():
             for name in self._not_strings:
                 if values.get(name) == "":
@@ -159,15 +175,29 @@ class RecordConformer:
             record = None
         if record is None or not self._has_doubles(record):
             record = self._conform_columns(values, extra)
-        if record.get(self._key) in {None, ""}:
+        if missing := [key for key in self._keys if record.get(key) in {None, ""}]:
             sent = ", ".join(sorted(fields)[:8])
-            raise InvalidRowError(f"a row without `{self._key}` (its fields: {sent[:300]})")
-        setattr(record, EXTRA_FIELDS, extra or None)
+            raise InvalidRowError(f"a row without `{missing[0]}` (its fields: {sent[:300]})")
+        if self._keeps_extra_fields:
+            setattr(record, EXTRA_FIELDS, extra or None)
         return record
+
+    def _pop_extra(self, values: Row) -> Row:
+        """Remove and return the fields that have no column."""
+        extra = {
+            name: _portable(values.pop(name))
+            for name in tuple(values)
+            if name not in self._converters
+        }
+        for name in self._left_out & extra.keys():
+            del extra[name]
+        if not self._keeps_extra_fields:
+            self.dropped |= extra.keys()
+        return extra
 
     def _conform_columns(self, values: Row, extra: Row) -> Record:
         """Return the record of the values that fit; the others go to `extra`."""
-        converted: Row = {self._key: None}
+        converted: Row = dict.fromkeys(self._keys)
         for name, value in values.items():
             result = None if value is None else self._converters[name](value)
             if result is _UNFIT:
@@ -180,16 +210,21 @@ class RecordConformer:
     def _warn_once(self, name: str) -> None:
         if name not in self._warned:
             self._warned.add(name)
-            self._warn(f"{name} has values that don't fit its type; they are in {EXTRA_FIELDS}.")
+            place = f"in {EXTRA_FIELDS}" if self._keeps_extra_fields else "left out"
+            self._warn(f"{name} has values that don't fit its type; they are {place}.")
 
 
 def _column_type(name: str, column: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type
-    if name == EXTRA_FIELDS:
-        return _Nothing | None
+    if name == EXTRA_FIELDS or "object" in column["type"]:
+        return _Nothing | None  # an object is converted: its numbers have to stay as they were sent
+    if "array" in column["type"]:
+        item = _ITEM_TYPES[column["items"]["type"][0]]
+        return list[item | None] | None  # type: ignore[valid-type]
     types = [_TYPES[json_type] for json_type in column["type"] if json_type in _TYPES]
+    is_nullable = "null" in column["type"]
     if column.get("format") == "date-time":
-        types = [_Timestamp]
-    if "null" in column["type"]:
+        types = [_Timestamp if is_nullable else _KeyTimestamp]
+    if is_nullable:
         types.append(None)
     elif types == [str]:
         types = [_Key]
@@ -204,13 +239,15 @@ def _converter(column: Mapping[str, Any]) -> Callable[[Any], Any]:
         return _to_timestamp
     if column.get(ANY_JSON):
         return _to_json_text
+    if "array" in column["type"]:
+        return partial(_to_list, convert=_ITEM_CONVERTERS[column["items"]["type"][0]])
     (json_type,) = (json_type for json_type in column["type"] if json_type != "null")
     return {
         "integer": _to_integer,
         "number": _to_number,
         "boolean": _to_boolean,
         "string": _to_string,
-        "array": _to_strings,
+        "object": _to_object,
     }[json_type]
 
 
@@ -257,11 +294,18 @@ def _to_string(value: object) -> object:
     return _UNFIT
 
 
-def _to_strings(value: object) -> object:
+def _to_object(value: object) -> object:
+    return _portable(value) if isinstance(value, dict) else _UNFIT
+
+
+def _to_list(value: object, convert: Callable[[Any], object]) -> object:
     if not isinstance(value, list):
         return _UNFIT
-    items = [None if item is None else _to_string(item) for item in value]
+    items = [None if item is None else convert(item) for item in value]
     return _UNFIT if _UNFIT in items else items
+
+
+_ITEM_CONVERTERS = {"integer": _to_integer, "string": _to_string}
 
 
 def _is_double(value: int | Decimal) -> bool:

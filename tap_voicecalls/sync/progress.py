@@ -39,9 +39,18 @@ class Progress:
         """Start the first interval."""
         self._logged_at = self.run.clock.monotonic()
 
-    def update(self, watermark: datetime) -> None:
-        """Log how far the stream has been read, at most once per interval."""
-        if self.run.clock.monotonic() - self._logged_at >= INTERVAL:
+    def update(self, watermark: datetime | None) -> None:
+        """Log how far the stream has been read, at most once per interval.
+
+        Without a watermark, it is a table of unknown length.
+        """
+        if self.run.clock.monotonic() - self._logged_at < INTERVAL:
+            return
+        if watermark is None:
+            self._logged_at = self.run.clock.monotonic()
+            rows = format_count(self.rows, "row")
+            self.run.log(self.name, "%s so far, %s.", rows, self.details(0.0))
+        else:
             done = (watermark - self.start) / (self.end - self.start)
             self._log(min(watermark, self.end), min(1.0, max(0.0, done)))
 

@@ -18,8 +18,9 @@ class Slice:
 
     Attributes:
         records: The records.
-        watermark: Once these records are written, everything before this time has been.
+        watermark: Once these records are written, everything before this time has been; None for
+            a part of a table that is read as a whole.
     """
 
     records: Iterable[Record]
-    watermark: datetime
+    watermark: datetime | None = None

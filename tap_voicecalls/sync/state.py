@@ -74,8 +74,8 @@ def read_bookmarks(
 
 
 def _normalize(bookmark: object, stream: VendorStream[Any]) -> dict[str, Any]:
-    if bookmark is None:
-        bookmark = {}
+    if bookmark is None or stream.replication_key is None:
+        bookmark = {}  # a table that is read as a whole has none
     if not isinstance(bookmark, dict):
         bookmark = {"replication_key": stream.replication_key, "replication_key_value": bookmark}
     # Nothing else: for `partitions`, the SDK would read the stream several times.

@@ -29,7 +29,7 @@ from tap_voicecalls.sync.summary import StreamResult
 from tap_voicecalls.timestamps import DateRange, format_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from singer_sdk import Tap
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, RecordMessage
 
     from tap_voicecalls.http.server_clock import ServerClock
+    from tap_voicecalls.sync.conform import Record as ConformingRecord
     from tap_voicecalls.sync.context import RunContext
     from tap_voicecalls.sync.slice import Slice
 
@@ -56,7 +57,7 @@ _TEST_RANGE = timedelta(hours=1)
 
 
 class VendorStream(Stream, abc.ABC, Generic[AccountT]):
-    """An incremental stream that is read slice by slice.
+    """A stream that is read slice by slice; an incremental one, unless it is a `FullTableStream`.
 
     The bookmark contract: after each slice is written, the bookmark becomes the slice's watermark,
     the time up to which everything has been read, but never later than the start of the sync minus
@@ -88,8 +89,8 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         self._sync_timer: Timer | None = None
         self._watermark = ""
         # The stream's own keys; a catalog can change what the SDK takes for them.
-        self._own_key = self.primary_keys[0]
-        self._own_replication_key = str(self.replication_key)
+        self._own_keys = tuple(self.primary_keys)
+        self._own_replication_key = self.replication_key
         #: What is wrong with the stream's bookmark or catalog entry, so that it can't be synced.
         self.invalid_input = ""
         self.slices_read = 0
@@ -155,10 +156,11 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         if entry is None:
             return
         if not entry.key_properties:
-            entry.key_properties = self.primary_keys = (self._own_key,)
-        if self._own_key not in self.effective_schema.get("properties", {}):
+            entry.key_properties = self.primary_keys = self._own_keys
+        columns = self.effective_schema.get("properties", {})
+        if missing := [key for key in self._own_keys if key not in columns]:
             self.invalid_input = (
-                f"The catalog's schema for {self.name} lacks the primary key {self._own_key}. "
+                f"The catalog's schema for {self.name} lacks the primary key {missing[0]}. "
                 f"Create the catalog again, with --discover."
             )
 
@@ -193,7 +195,7 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         """Makes records of the vendor's rows."""
         return RecordConformer(
             self.schema,
-            self._own_key,
+            self._own_keys,
             lambda message: self._warn("%s", message),
         )
 
@@ -244,20 +246,12 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
                 "now" if end is None else "end_date or now",
             )
             return
-        bulk_writer = BulkRecordWriter.for_stream(self, self._message_writer)
-        columns = selected_columns(self)
         progress = Progress(self.name, start, limit, self.run, self.progress_details)
         for part in self.slices(date_range):
-            if bulk_writer is not None:
-                progress.rows += bulk_writer.write(
-                    part.records, self.run.clock.now(), self._count_written
-                )
-            else:
-                for record in part.records:
-                    progress.rows += 1
-                    yield {name: record.get(name) for name in columns}
+            progress.rows += yield from self._write_records(part.records)
             # Here every record of the slice has been written.
             self.slices_read += 1
+            assert part.watermark is not None  # noqa: S101 - for the type checker
             watermark = part.watermark if end is None else min(part.watermark, end)
             self._advance_bookmark(watermark)
             self.result.read_up_to = watermark
@@ -269,6 +263,23 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         self.result.records += records
         if self._record_counter is not None:
             self._record_counter.increment(records)
+
+    def _write_records(self, records: Iterable[ConformingRecord]) -> Generator[Record, None, int]:
+        """Write the records of a slice, or yield those that the SDK has to handle.
+
+        Returns:
+            How many they are.
+        """
+        bulk_writer = BulkRecordWriter.for_stream(self, self._message_writer)
+        if bulk_writer is not None:
+            return bulk_writer.write(
+                records, self.run.clock.now(), self._count_written, version=self._stream_version
+            )
+        columns, rows = selected_columns(self), 0
+        for record in records:
+            rows += 1
+            yield {name: record.get(name) for name in columns}
+        return rows
 
     # Selection and stream maps, where the SDK applies them to each record
 
@@ -305,6 +316,14 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         message = next(self._generate_record_messages(row), None)
         return None if message is None else dict(message.record)
 
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """False: the SDK would write the message before the first record.
+
+        An incremental stream is never read as a whole, since it begins at `start_date`.
+        """
+        return False
+
     # The bookmark
 
     def _advance_bookmark(self, watermark: datetime) -> None:
@@ -312,9 +331,15 @@ class VendorStream(Stream, abc.ABC, Generic[AccountT]):
         # With BATCH the records are in no message yet: `get_batches` sets the bookmark.
         if not self._has_batches:
             self._set_bookmark()
-            self.state_manager.finalize_state(self.stream_state)
-            # Also if it did not move: some targets forget the state before the records.
-            self._write_message(StateMessage(value=self.tap_state))
+            self._write_state()
+
+    def _write_state(self) -> None:
+        """Write a STATE message, which flushes the records before it.
+
+        Also if the state did not change: some targets forget the one before the records.
+        """
+        self.state_manager.finalize_state(self.stream_state)
+        self._write_message(StateMessage(value=self.tap_state))
 
     def _set_bookmark(self) -> None:
         state = self.stream_state

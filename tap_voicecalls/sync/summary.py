@@ -87,9 +87,10 @@ class RunSummary:
         result, used, outcome = stream.result, stream.api_usage(), self._outcome(stream)
         read_up_to = result.read_up_to and format_utc(result.read_up_to)
         waited, duration = stream.usage.seconds_waited, result.duration
+        extent = "not read to the end" if result.records else "nothing read"
         parts = [
             format_count(result.records, "record"),
-            f"read up to {read_up_to}" if read_up_to else "nothing read",
+            f"read up to {read_up_to}" if read_up_to else extent,
             *(format_count(count, noun) for noun, count in used.items()),
         ]
         if waited >= 1:

@@ -31,12 +31,13 @@ class OutputClosedError(BaseException):
     """
 
 
-class _RecordMessage(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
+class _RecordMessage(msgspec.Struct, tag_field="type", tag="RECORD", gc=False, omit_defaults=True):
     """A RECORD message; the names are the Singer specification's."""
 
     stream: str
     record: object
     time_extracted: str
+    version: int | None = None
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
@@ -83,11 +84,16 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 self._flush()
 
     def write_records(
-        self, stream: str, records: Iterable[Record], time_extracted: datetime
+        self,
+        stream: str,
+        records: Iterable[Record],
+        time_extracted: datetime,
+        version: int | None = None,
     ) -> None:
         """Write RECORD messages of one stream, extracted at one time."""
         extracted = time_extracted.isoformat()
-        lines = self._encode_lines([_RecordMessage(stream, each, extracted) for each in records])
+        messages = [_RecordMessage(stream, record, extracted, version) for record in records]
+        lines = self._encode_lines(messages)
         with self._lock:
             self._append(lines)
             if self._buffered > BUFFER_SIZE:

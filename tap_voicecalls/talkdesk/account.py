@@ -40,25 +40,24 @@ class TalkdeskAccount:
         )
         self.server_clock = ServerClock("Talkdesk", run.clock, run.logger)
         self._client = partial(ApiClient, run=run, server_clock=self.server_clock)
+        self._auth = make_auth(settings, self._client(self._profile(hint=self._token_hint)))
+        self._slots = JobSlots(settings.concurrent_jobs, run.clock)
 
     def report_jobs(self, report_type: ReportType, usage: ApiUsage) -> ReportJobs:
         """Return the jobs of a report type; `usage` counts their requests and waits."""
         stop, stopped = Event(), Event()
         stopped.set()
-        tokens = self._client(self._profile(hint=self._token_hint), stop=stop)
-        reports = self._client(
-            self._profile(hint=self._report_hint, retry=_REPORT_RETRY), stop=stop, usage=usage
-        )
+        hint = partial(self._report_hint, report_type)
         return ReportJobs(
             report_type,
             url=self.settings.api_url,
-            client=reports,
-            # It never waits, so it never retries.
-            cancel_client=self._client(
-                self._profile(hint=self._report_hint), stop=stopped, usage=usage
+            client=self._client(
+                self._profile(hint=hint, retry=_REPORT_RETRY), stop=stop, usage=usage
             ),
-            auth=make_auth(self.settings, tokens),
-            slots=JobSlots(self.settings.concurrent_jobs, reports.clock),
+            # It never waits, so it never retries.
+            cancel_client=self._client(self._profile(hint=hint), stop=stopped, usage=usage),
+            auth=self._auth,
+            slots=self._slots,
             stop=stop,
             logger=self._logger,
         )
@@ -69,18 +68,19 @@ class TalkdeskAccount:
         secret = "talkdesk_private_key" if self.settings.private_key else "talkdesk_client_secret"
         return f"Check talkdesk_client_id, {secret}, talkdesk_account and talkdesk_region."
 
-    def _report_hint(self, status: int) -> str:
+    def _report_hint(self, report_type: ReportType, status: int) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 return (
                     f"Likely causes: talkdesk_region is {self.settings.region!r} and the account "
-                    f"is in another region, which rejects this one's tokens; or the OAuth client "
-                    f"lacks one of the scopes {' and '.join(SCOPES)}."
+                    f"is in another region, which rejects this one's tokens; the OAuth client "
+                    f"lacks one of the scopes {' and '.join(SCOPES)}; or the account has no "
+                    f"{report_type.name} report."
                 )
             case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
                 return "If it is about the timespan, reduce talkdesk_window_days."
             case _:
                 return (
-                    "Check talkdesk_region and talkdesk_api_url. If they are right, contact "
-                    "Talkdesk's support."
+                    f"Check talkdesk_region and talkdesk_api_url. If they are right, contact "
+                    f"Talkdesk's support: the account may have no {report_type.name} report."
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tap_voicecalls.errors import VoiceCallsError
@@ -10,7 +11,7 @@ from tap_voicecalls.http.retry import RATE_LIMIT_TIMEOUT
 from tap_voicecalls.timestamps import format_duration
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator
 
     from tap_voicecalls.clock import Clock
 
@@ -23,7 +24,7 @@ _GROW_AFTER = 3
 
 
 class JobSlots:
-    """Slots for report jobs, shared by the threads that run them: hold one while a job runs.
+    """Slots for the report jobs of all reports, and of all threads: hold one while a job runs.
 
     Talkdesk refuses a job while the account's quota, which others use too, is used up. From then
     on no more jobs run at once than did, but one, and more again while Talkdesk accepts them.
@@ -41,29 +42,30 @@ class JobSlots:
         self._changed = threading.Condition()
         self._held = 0
         self._accepted = 0
-        self._is_closed = False
         self._next_wait = _MIN_WAIT
         self._used_up_since: float | None = None
 
-    def __enter__(self) -> None:
-        """Wait for a slot, and take it."""
-        with self._changed:
-            self._acquire()
+    @contextmanager
+    def hold(self, stop: threading.Event) -> Iterator[None]:
+        """Wait for a slot, and hold it.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Free the slot."""
-        with self._changed:
-            self._release()
+        Args:
+            stop: Ends the wait, once `wake` is called: no more jobs of this report are wanted.
 
-    def close(self) -> None:
-        """End the waits for a slot: no more jobs are wanted."""
+        Raises:
+            VoiceCallsError: The wait was ended.
+        """
+        try:
+            with self._changed:
+                self._acquire(stop)
+            yield
+        finally:
+            with self._changed:
+                self._release()
+
+    def wake(self) -> None:
+        """Let the threads that wait for a slot see that they are stopped."""
         with self._changed:
-            self._is_closed = True
             self._changed.notify_all()
 
     def accepted(self) -> None:
@@ -76,7 +78,7 @@ class JobSlots:
                 self._limit += 1
                 self._changed.notify()
 
-    def refused(self, retry_after: float | None) -> float:
+    def refused(self, retry_after: float | None, stop: threading.Event) -> float:
         """Note that Talkdesk refused the job of a slot; return the seconds until the next attempt.
 
         If other jobs of this run hold slots, it waits here until one is freed, for that one can be
@@ -84,16 +86,17 @@ class JobSlots:
 
         Args:
             retry_after: How many seconds Talkdesk asked to wait, if it did.
+            stop: Ends the wait, as in `hold`.
 
         Raises:
-            VoiceCallsError: The quota has been used up for long enough.
+            VoiceCallsError: The quota has been used up for long enough, or the wait was ended.
         """
         with self._changed:
             self._accepted = 0
             if self._held > 1:
                 self._limit = self._held - 1
                 self._release()
-                self._acquire()
+                self._acquire(stop)
                 return 0
             self._limit = 1
             now = self._clock.monotonic()
@@ -111,10 +114,10 @@ class JobSlots:
             self._next_wait = min(2 * self._next_wait, _MAX_WAIT)
             return wait
 
-    def _acquire(self) -> None:
-        self._changed.wait_for(lambda: self._held < self._limit or self._is_closed)
+    def _acquire(self, stop: threading.Event) -> None:
+        self._changed.wait_for(lambda: self._held < self._limit or stop.is_set())
         self._held += 1
-        if self._is_closed:
+        if stop.is_set():
             raise VoiceCallsError("Talkdesk: the run is being stopped.")
 
     def _release(self) -> None:

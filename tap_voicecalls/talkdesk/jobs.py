@@ -47,6 +47,8 @@ DOWNLOAD_ATTEMPTS = 4
 COMPLETE_ATTEMPTS = 2
 #: For how many (real) seconds the cancellation of a job is waited for.
 CANCEL_TIMEOUT = 2.0
+#: How far the timespan that a job states may be from its window's.
+_MAX_ROUNDING = timedelta(minutes=1)
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 #: The API's responses for a job that is not ready, or not known (yet).
@@ -210,7 +212,7 @@ class ReportJobs:
     def stop(self) -> None:
         """End the jobs that are running: their reports are not wanted any more."""
         self._stop.set()
-        self._slots.close()
+        self._slots.wake()
 
     def authenticate(self) -> None:
         """Fetch a token, unless there is one.
@@ -228,11 +230,8 @@ class ReportJobs:
             VoiceCallsError: No job can succeed.
         """
         clock = self._client.clock
-        with self._slots:
+        with self._slots.hold(self._stop):
             job_id = self._create(window)
-            if job_id in self._used:
-                raise JobFailedError(f"job {job_id} for {window} is another window's")
-            self._used.add(job_id)
             created = clock.monotonic()
             try:
                 return self._wait_for_file(job_id, window, timeout.total_seconds())
@@ -284,6 +283,12 @@ class ReportJobs:
         thread.join(CANCEL_TIMEOUT)
 
     def _create(self, window: Window) -> str:
+        """Create a job and return its ID.
+
+        Raises:
+            JobFailedError: The response is about the job of another window.
+            VoiceCallsError: No job can be created.
+        """
         body = {
             "name": "tap-voicecalls",
             # At the top level: inside `timespan` it would be ignored.
@@ -307,7 +312,7 @@ class ReportJobs:
             )
             if not isinstance(created, _Rejection):
                 break
-            if wait := self._slots.refused(created.retry_after):
+            if wait := self._slots.refused(created.retry_after, self._stop):
                 self._logger.warning(
                     "Talkdesk: rate limit reached (429 Too Many Requests): the account's quota of "
                     "report jobs is used up; retrying in %s.",
@@ -325,8 +330,9 @@ class ReportJobs:
                 f"Talkdesk created a report job for {window} without a valid ID. Check "
                 f"talkdesk_api_url; if it is right, contact Talkdesk's support."
             )
-        if not _may_cover(job.get("timespan"), window):
+        if job_id in self._used or not _may_cover(job.get("timespan"), window):
             raise JobFailedError(f"job {job_id} for {window} is another window's")
+        self._used.add(job_id)
         return job_id
 
     def _parse_created(self, response: requests.Response) -> dict[str, Any] | _Rejection:
@@ -391,13 +397,16 @@ class ReportJobs:
 def _may_cover(timespan: object, window: Window) -> bool:
     """Whether the timespan that a job states, if it does, can be a window's or more.
 
-    No document says in which time zone it is stated.
+    No document says in which time zone it is stated, if not in UTC, nor whether it is rounded.
     """
     try:
-        start, end = (parse_timestamp(timespan[bound]) for bound in ("from", "to"))  # type: ignore[index]
+        bounds = [timespan[bound] for bound in ("from", "to")]  # type: ignore[index]
+        start, end = map(parse_timestamp, bounds)
+        is_utc = all(text.endswith(("Z", "z")) for text in bounds)
     except (AttributeError, KeyError, TypeError, ValueError):
         return True
-    return start - MAX_UTC_OFFSET <= window.start and window.end <= end + MAX_UTC_OFFSET
+    leeway = _MAX_ROUNDING if is_utc else MAX_UTC_OFFSET
+    return start - leeway <= window.start and window.end <= end + leeway
 
 
 def _parse(response: requests.Response) -> tuple[int, str | None, ReportFile | str | None]:

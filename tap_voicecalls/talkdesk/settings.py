@@ -104,7 +104,8 @@ SETTINGS: tuple[th.Property[Any], ...] = (
         th.IntegerType(minimum=1, maximum=31),
         default=28,
         title="Talkdesk window",
-        description="Days that one report job covers. Talkdesk allows a month.",
+        description="Days that one report job covers. Talkdesk allows a month. It is always one "
+        "day for `talkdesk_user_status`.",
     ),
     th.Property(
         "talkdesk_lookback_hours",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_voicecalls.counts import format_count
@@ -12,21 +11,20 @@ from tap_voicecalls.sync.slice import Slice
 from tap_voicecalls.sync.stream import VendorStream
 from tap_voicecalls.talkdesk.account import TalkdeskAccount
 from tap_voicecalls.talkdesk.concurrency import ConcurrentReports
-from tap_voicecalls.talkdesk.report_types import CALLS
+from tap_voicecalls.talkdesk.key_check import KeyCheck
+from tap_voicecalls.talkdesk.report_types import CALLS, CONTACTS, RING_ATTEMPTS, USER_STATUS
 from tap_voicecalls.talkdesk.window_reports import WindowReporter
-from tap_voicecalls.talkdesk.windows import split
+from tap_voicecalls.talkdesk.windows import DAY, midnight, split
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from datetime import timedelta
 
     from tap_voicecalls.sync.conform import Record
     from tap_voicecalls.talkdesk.jobs import ReportJobs
     from tap_voicecalls.talkdesk.report_file import ReportFile
     from tap_voicecalls.talkdesk.report_types import ReportType
     from tap_voicecalls.timestamps import DateRange
-
-#: How far the last window ends before now: Talkdesk refreshes its reports every minute.
-SAFETY_LAG = timedelta(minutes=2)
 
 
 class _ReportStream(VendorStream[TalkdeskAccount]):
@@ -35,6 +33,7 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
     _windows_done = 0
     _windows = 0
     _rows_without_end = 0
+    _key_conflicts = 0
     _reports: ConcurrentReports | None = None
     _jobs: ReportJobs | None = None
 
@@ -49,31 +48,30 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
         jobs = self._jobs = self.account.report_jobs(self.report, self.usage)
         jobs.authenticate()  # the first response shows the vendor's clock
         server_started_at = self.account.server_clock.correct(self.started_at)
-        start, end = date_range.start, server_started_at.replace(microsecond=0) - SAFETY_LAG
+        start, length = date_range.start, settings.window
+        end = server_started_at.replace(microsecond=0) - self.report.safety_lag
         if date_range.end is not None:
             end = min(end, date_range.end)
-        self._windows = max(0, -(-(end - start) // settings.window))
+        if self.report.by_day:
+            start, length = midnight(start), DAY
+        self._windows = max(0, -(-(end - start) // length))
         self._reports = ConcurrentReports(
             WindowReporter(jobs, settings.job_timeout, self.logger),
             jobs=settings.concurrent_jobs,
             stop=jobs.stop,
         )
         try:
-            for reports in self._reports(split(start, end, settings.window)):
+            for reports in self._reports(split(start, end, length)):
                 self._windows_done += 1
                 for window, file in reports.parts:
                     yield Slice(self._records(file), window.end)
                 if reports.error is not None:
                     raise reports.error
         finally:
-            if self._rows_without_end:
-                self._warn(
-                    "%s without %s, written all the same.",
-                    format_count(self._rows_without_end, "row"),
-                    self.report.end_field,
-                )
+            self._warn_of_odd_rows()
 
     def _records(self, file: ReportFile) -> Iterator[Record]:
+        check = None if self.report.is_key_documented else KeyCheck(self.report)
         for row in file.rows():
             try:
                 record = self.conformer.conform(row)
@@ -83,7 +81,26 @@ class _ReportStream(VendorStream[TalkdeskAccount]):
                 ) from None
             if not record.get(self.report.end_field):
                 self._rows_without_end += 1
-            yield record
+            if check is None or not check.is_superseded(record, row):
+                yield record
+        if check is not None:
+            self._key_conflicts += check.conflicts
+
+    def _warn_of_odd_rows(self) -> None:
+        if self._rows_without_end:
+            self._warn(
+                "%s without %s, written all the same.",
+                format_count(self._rows_without_end, "row"),
+                self.report.end_field,
+            )
+        if self._key_conflicts:
+            self._warn(
+                "%s shared the %s of another row in the report and differed from it; targets keep "
+                "the %s one.",
+                format_count(self._key_conflicts, "row"),
+                " and ".join(self.report.keys),
+                "longest" if self.report.longest else "last",
+            )
 
     def progress_details(self, share: float) -> str:  # noqa: ARG002
         """Return how many windows are done and running."""
@@ -101,5 +118,35 @@ class TalkdeskCalls(_ReportStream):
 
     name = "talkdesk_calls"
     report = CALLS
-    primary_keys = (CALLS.key,)
+    primary_keys = CALLS.keys
     replication_key = CALLS.end_field
+
+
+class TalkdeskContacts(_ReportStream):
+    """Contacts: one for each attempt to serve a call in a queue or with an agent."""
+
+    name = "talkdesk_contacts"
+    report = CONTACTS
+    primary_keys = CONTACTS.keys
+    replication_key = CONTACTS.end_field
+    selected_by_default = False
+
+
+class TalkdeskRingAttempts(_ReportStream):
+    """Beta: ring attempts, one for each time that a contact rang at an agent."""
+
+    name = "talkdesk_ring_attempts"
+    report = RING_ATTEMPTS
+    primary_keys = RING_ATTEMPTS.keys
+    replication_key = RING_ATTEMPTS.end_field
+    selected_by_default = False
+
+
+class TalkdeskUserStatus(_ReportStream):
+    """Statuses of users: one for each stretch of time, in whole days from midnight UTC."""
+
+    name = "talkdesk_user_status"
+    report = USER_STATUS
+    primary_keys = USER_STATUS.keys
+    replication_key = USER_STATUS.end_field
+    selected_by_default = False

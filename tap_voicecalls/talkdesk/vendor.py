@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tap_voicecalls.talkdesk import settings
 from tap_voicecalls.talkdesk.account import TalkdeskAccount
-from tap_voicecalls.talkdesk.streams import TalkdeskCalls
+from tap_voicecalls.talkdesk.streams import (
+    TalkdeskCalls,
+    TalkdeskContacts,
+    TalkdeskRingAttempts,
+    TalkdeskUserStatus,
+)
 from tap_voicecalls.vendor import Vendor
 
 if TYPE_CHECKING:
@@ -27,5 +32,5 @@ TALKDESK = Vendor(
     setting_groups=settings.SETTING_GROUPS,
     check_settings=settings.read_settings,
     connect=_connect,
-    streams=(TalkdeskCalls,),
+    streams=(TalkdeskCalls, TalkdeskContacts, TalkdeskRingAttempts, TalkdeskUserStatus),
 )

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 
 
+def midnight(moment: datetime) -> datetime:
+    """Return the beginning of the day of a moment in UTC."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 @dataclass(frozen=True)
 class Window(DateRange):
     """A range of time with an end: what one report job covers."""

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from tap_voicecalls.counts import format_count
-from tap_voicecalls.http.body import InvalidResponseError, read_body
-from tap_voicecalls.http.clean_json import decode_cleaned
-from tap_voicecalls.sync.conform import InvalidRowError
+from tap_voicecalls.http.body import InvalidResponseError
 from tap_voicecalls.timestamps import format_utc
+from tap_voicecalls.zendesk.envelope import EnvelopeParser
 
 if TYPE_CHECKING:
     import requests
@@ -123,26 +122,13 @@ class PageParser:
     """Parses the pages of one resource."""
 
     def __init__(self, resource: str, conformer: RecordConformer) -> None:
-        """Generate the type of the page's JSON.
+        """Prepare a parser.
 
         Args:
             resource: `calls` or `legs`, the name of the list of rows.
             conformer: Makes the records.
         """
-        self._resource = resource
-        self._conform = conformer.conform
-        self._decode = msgspec.json.Decoder(
-            msgspec.defstruct(
-                "Envelope",
-                [
-                    (resource, list[msgspec.Raw]),
-                    ("count", Any, None),
-                    ("end_time", Any, None),
-                    ("next_page", Any, None),
-                ],
-            ),
-            float_hook=str,
-        ).decode
+        self._parser = EnvelopeParser(resource, ("count", "end_time", "next_page"), conformer)
 
     def parse(self, response: requests.Response) -> ExportPage:
         """Parse a response.
@@ -150,16 +136,7 @@ class PageParser:
         Raises:
             InvalidResponseError: It is not a page, lacks rows, or a row has no valid id.
         """
-        try:
-            envelope: Any = decode_cleaned(self._decode, read_body(response))
-        except msgspec.ValidationError:
-            raise InvalidResponseError(f"JSON without the list `{self._resource}`") from None
-        except (msgspec.DecodeError, RecursionError):
-            raise InvalidResponseError("a body that is not JSON") from None
-        try:
-            records = [self._conform(row) for row in getattr(envelope, self._resource)]
-        except InvalidRowError as error:
-            raise InvalidResponseError(str(error)) from None
+        records, envelope = self._parser.parse(response)
         count = _to_number(envelope.count)
         if count is not None and count > len(records):
             has = len(records) or "none"

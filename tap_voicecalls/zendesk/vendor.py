@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tap_voicecalls.vendor import Vendor
 from tap_voicecalls.zendesk import settings
 from tap_voicecalls.zendesk.account import ZendeskAccount
+from tap_voicecalls.zendesk.list_streams import LIST_STREAMS
 from tap_voicecalls.zendesk.streams import ZendeskCalls, ZendeskLegs
 
 if TYPE_CHECKING:
@@ -27,5 +28,5 @@ ZENDESK = Vendor(
     setting_groups=settings.SETTING_GROUPS,
     check_settings=settings.read_settings,
     connect=_connect,
-    streams=(ZendeskCalls, ZendeskLegs),
+    streams=(ZendeskCalls, ZendeskLegs, *LIST_STREAMS),
 )

@@ -1,0 +1,48 @@
+with calls as (
+    {{ voicecalls.source_rows('talkdesk_calls', {
+        'call_id': 'text',
+        'type': 'text',
+        'start_at': 'timestamp',
+        'end_at': 'timestamp',
+        'talk_time': 'bigint',
+        'wait_time': 'bigint',
+        'hold_time': 'bigint',
+        'talkdesk_phone_number': 'text',
+        'talkdesk_phone_display_name': 'text',
+        'contact_phone_number': 'text',
+        'handling_user_id': 'text',
+        'handling_user_name': 'text',
+        'ring_groups': 'text',
+        'is_in_business_hours': 'boolean',
+        'is_callback_from_queue': 'boolean',
+        'is_transfer': 'boolean',
+        'is_external_transfer': 'boolean',
+        'csat_score': 'bigint',
+        'disposition_code': 'text',
+        'recording_url': 'text',
+    }) }}
+)
+
+select
+    source_relation,
+    call_id,
+    start_at as started_at,
+    end_at as ended_at,
+    lower(type) as call_type,
+    talk_time as talk_seconds,
+    wait_time as wait_seconds,
+    hold_time as hold_seconds,
+    talkdesk_phone_number as phone_number,
+    talkdesk_phone_display_name as phone_number_name,
+    contact_phone_number as customer_number,
+    handling_user_id as agent_id,
+    handling_user_name as agent_name,
+    nullif(ring_groups, '') as ring_groups,
+    is_in_business_hours,
+    is_callback_from_queue as is_callback,
+    is_transfer,
+    is_external_transfer,
+    csat_score,
+    disposition_code,
+    recording_url
+from calls
