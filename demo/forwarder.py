@@ -40,9 +40,7 @@ def forward(targets: dict[int, int | Path], *, namespace: str | None = None) -> 
         started.set_result(asyncio.get_running_loop())
         await stopped.wait()
 
-    thread = threading.Thread(
-        target=lambda: asyncio.run(serve()), name="forwarder", daemon=True
-    )
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="forwarder", daemon=True)
     thread.start()
     try:
         yield

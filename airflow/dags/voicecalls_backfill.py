@@ -41,7 +41,7 @@ with DAG(
             description="Vendors to load",
         ),
     },
-):
+) as dag:
     for account in read_accounts():
         LoadOperator.partial(
             task_id=f"load_{account.name}",

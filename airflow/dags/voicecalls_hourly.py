@@ -16,7 +16,7 @@ with DAG(
     default_args=TASK_OPTIONS,
     max_active_runs=1,
     tags=["voicecalls"],
-):
+) as dag:
     # Before the parts of a backfill, which wait for the same pools.
     loads = [
         LoadOperator(
