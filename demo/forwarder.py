@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +74,8 @@ async def _forward(
     except OSError:
         writer.close()
         return
-    await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
+    with suppress(asyncio.CancelledError):  # at the end; asyncio would log it
+        await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -120,16 +120,17 @@ class MeltanoOperator(BaseOperator):
         return tap_error or meltano_error
 
     def warehouse_environment(self) -> dict[str, str]:
-        """Return the settings of target-postgres, from which those of dbt follow."""
+        """Return the settings of target-postgres, dbt, and Meltano's database."""
         warehouse = get_connection("voicecalls_warehouse")
         parts = {
             "HOST": warehouse.host,
-            "PORT": warehouse.port or 5432,
+            "PORT": str(warehouse.port or 5432),
             "USER": warehouse.login,
             "PASSWORD": warehouse.password,
             "DATABASE": warehouse.schema,
         }
-        return {f"TARGET_POSTGRES_{name}": str(value) for name, value in parts.items() if value} | {
+        return {f"TARGET_POSTGRES_{name}": value for name, value in parts.items() if value} | {
+            "DBT_POSTGRES_PORT": parts["PORT"],  # the others default to those of the target
             "MELTANO_DATABASE_URI": _postgres_url("postgresql+psycopg"),
         }
 
