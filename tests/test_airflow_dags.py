@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
-from demo.airflow import COMMAND
-from demo.meltano import PROJECT
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from demo.airflow import COMMAND, free_port
+from demo.database import database
+from demo.forwarder import HOST, forward
+from demo.meltano import PROJECT, Meltano
+from sandbox import Sandbox
 
 pytestmark = [
     pytest.mark.airflow,
@@ -41,6 +43,13 @@ try:
     MeltanoOperator(task_id="run", arguments=["run"]).run_meltano(["run"], {})
 except Exception as error:
     result = f"{type(error).__name__}: {error}"
+"""
+
+
+BUILD = """
+from voicecalls_tasks import MeltanoOperator
+MeltanoOperator(task_id="build", arguments=["invoke", "dbt-postgres:build"]).execute({})
+result = None
 """
 
 
@@ -94,3 +103,22 @@ def test_output_that_is_not_json_is_no_error(tmp_path: Path) -> None:
     meltano.chmod(0o755)
     message = run(RUN, tmp_path, VOICECALLS_PROJECT=str(tmp_path))
     assert message == "AirflowException: meltano exited with 3: see its messages above."
+
+
+@pytest.mark.dbt
+def test_models_are_built_in_the_warehouse_of_the_connection(tmp_path: Path) -> None:
+    """Also at another port than the default one."""
+    port = free_port()
+    url = f"postgres://postgres:secret@{HOST}:{port}/postgres"
+    with Sandbox(calls=20) as sandbox, database() as postgres:
+        loaded = Meltano(sandbox, postgres, tmp_path)("run", "tap-voicecalls", "target-postgres")
+        assert loaded.returncode == 0, loaded.stderr
+        socket_file = next(Path(postgres.socket_dir).glob(".s.PGSQL.*[0-9]"))
+        with forward({port: socket_file}):
+            names = ("STATE", "WAREHOUSE")
+            run(BUILD, tmp_path, **{f"AIRFLOW_CONN_VOICECALLS_{name}": url for name in names})
+        with psycopg.connect(postgres.conninfo) as connection:
+            counted = connection.execute("select count(*) from voicecalls.voicecalls__calls")
+            assert counted.fetchone() == (
+                sandbox.truth["zendesk_calls"] + sandbox.truth["talkdesk_calls"],
+            )
