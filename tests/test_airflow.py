@@ -65,7 +65,7 @@ class Outcome:
         killed: The host that was killed.
         lost: The task that ran on it, when it was killed.
         bookmark: The bookmark of Zendesk's calls that the part had then.
-        requests: The requests for Zendesk's calls after that.
+        requests: The requests for Zendesk's calls from the next try of that part on.
         state: The state of the DAG run.
         tasks: Its task instances at the end.
         left: The programs of the pipeline that run on the hosts after that.
@@ -144,13 +144,14 @@ def run_backfill(outcome: Outcome, hosts: dict[str, Host]) -> None:
         f"its export on {outcome.killed}; its bookmark is {outcome.bookmark}"
     )
     hosts[outcome.killed].kill()
-    killed_at = time.time()
     outcome.note(f"{outcome.killed} is killed")
     killed.set()
     wait_until(lambda: outcome.find_task(run)["state"] != "running")
     outcome.note("Airflow has noticed")
     wait_until(lambda: outcome.find_task(run)["try_number"] == 3)
     wait_until(lambda: outcome.find_task(run)["state"] in FINISHED | {"running"})
+    # Before, other parts may have had the pool's slot. From now on, it is this one's.
+    continued_at = time.time()
     outcome.note(f"the part continues on {outcome.find_task(run)['hostname']}")
     wait_until(lambda: is_finished(outcome, run), 900)
     outcome.state = outcome.airflow.state(BACKFILL, run)
@@ -161,7 +162,7 @@ def run_backfill(outcome: Outcome, hosts: dict[str, Host]) -> None:
     outcome.requests = [
         request
         for request in outcome.sandbox.requests
-        if request.path == CALLS and request.at > killed_at
+        if request.path == CALLS and request.at > continued_at
     ]
 
 
