@@ -180,7 +180,7 @@ def test_sigterm_leaves_no_state_ahead_of_the_batches(tmp_path: Path) -> None:
     # The signal arrives during the request for the third page, when no file is full yet, and both
     # vendors have returned rows.
     start = timestamp(datetime.now(timezone.utc) - timedelta(days=21))
-    with Sandbox(calls=60, days=20, page_size=20, zendesk_requests_per_minute=None) as sandbox:
+    with Sandbox(calls=600, days=20, page_size=20, zendesk_requests_per_minute=None) as sandbox:
         settings = sandbox.config | {
             "start_date": start,
             "talkdesk_window_days": 4,
