@@ -1,5 +1,5 @@
-# Targets install what they need: Python packages into .venv, Meltano plugins into .meltano, and dbt
-# and other Singer targets for the tests into .targets.
+# Targets install what they need: Python packages into .venv, Meltano plugins into .meltano, Apache
+# Airflow into .airflow, and dbt and other Singer targets for the tests into .targets.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed .meltano/installed
@@ -9,23 +9,36 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --group dev --group
 	--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test quick bench lint types check format docs picture hooks lock upgrade sandbox clean
+# Airflow and its Edge provider need Python 3.11, and other versions than the tap.
+COMPILE_AIRFLOW := $(VENV)/bin/uv pip compile airflow/requirements.in --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command "make lock"
+
+.PHONY: help demo airflow airflow-demo airflow-test test quick bench lint types check format docs picture hooks lock upgrade sandbox clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(INSTALLED) ## sync both vendors from the sandbox into PostgreSQL, in full and incrementally
 	@$(PYTHON) -m demo
 
-test: $(INSTALLED) ## run all tests
+airflow: .airflow/installed ## install Apache Airflow into .airflow
+
+airflow-demo: $(INSTALLED) .airflow/installed ## load two years on Airflow with two workers, and run the hourly job
+	@$(PYTHON) -m demo.airflow_demo
+
+airflow-test: $(INSTALLED) .airflow/installed ## kill one of Airflow's two hosts during a backfill
+	$(PYTHON) -m pytest --verbose --capture=no -m airflow tests/test_airflow.py tests/test_airflow_dags.py
+
+test: $(INSTALLED) ## run all tests except those of airflow-test
 	@$(PYTHON) -m tests.targets
 	@$(PYTHON) -m tests.dbt_commands
-	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel
+	$(PYTHON) -m pytest --verbose --numprocesses=auto -p tests.parallel -m "not airflow"
 
 quick: $(VENV)/installed ## run the tests that run no other programs
 	$(PYTHON) -m pytest --numprocesses=auto -p tests.parallel \
-		-m "not meltano and not targets and not dbt and not programs"
+		-m "not airflow and not meltano and not targets and not dbt and not programs"
 
 bench: $(INSTALLED) ## measure speed and memory against the goals
 	$(PYTHON) -m benchmarks
@@ -56,9 +69,11 @@ hooks: $(VENV)/installed ## install the pre-commit hooks
 
 lock: | $(VENV)/bin/uv ## update requirements-dev.txt from pyproject.toml with minimal changes
 	$(COMPILE) --output-file requirements-dev.txt
+	$(COMPILE_AIRFLOW) --output-file airflow/requirements.txt
 
 upgrade: | $(VENV)/bin/uv ## upgrade all versions in requirements-dev.txt
 	$(COMPILE) --upgrade --output-file requirements-dev.txt
+	$(COMPILE_AIRFLOW) --upgrade --output-file airflow/requirements.txt
 
 picture: $(INSTALLED) ## redraw the chart in README.md from the sandbox's calls
 	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --group picture \
@@ -69,7 +84,7 @@ sandbox: $(VENV)/installed ## serve both fake vendors and PostgreSQL until inter
 	@$(PYTHON) -m demo.serve --page-size 1000 --database .sandbox/database
 
 clean: ## remove everything that the other targets created
-	rm -rf $(VENV) .meltano .sandbox .targets .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .airflow .meltano .sandbox .targets .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/uv: | scripts/make-venv
 	scripts/make-venv $(VENV)
@@ -88,4 +103,10 @@ $(VENV)/installed: pyproject.toml requirements-dev.txt | $(VENV)/bin/uv
 	UV_CONSTRAINT=$(CURDIR)/requirements-dev.txt \
 		$(VENV)/bin/meltano --log-level=warning install --clean tap-voicecalls
 	$(VENV)/bin/meltano --log-level=warning install --clean target-postgres dbt-postgres
+	@touch $@
+
+.airflow/installed: airflow/requirements.txt | $(VENV)/bin/uv
+	$(VENV)/bin/uv venv --quiet --clear --python ">=3.11,<3.15" .airflow
+	$(VENV)/bin/uv pip install --quiet --python .airflow/bin/python --require-hashes \
+		--requirement airflow/requirements.txt
 	@touch $@

@@ -8,6 +8,7 @@ from docgen.about import about
 from docgen.env_example import env_example
 from docgen.hub import hub
 from docgen.meltano_yml import meltano_yml
+from docgen.planning import planning
 from docgen.readme import readme
 from docgen.snapshots import snapshots
 
@@ -22,5 +23,6 @@ def generated_files() -> dict[str, str]:
         ".env.example": env_example((PROJECT / ".env.example").read_text("utf-8"), tap),
         "meltano.yml": meltano_yml((PROJECT / "meltano.yml").read_text("utf-8"), tap),
         "hub/tap-voicecalls.yml": hub(tap),
+        "docs/planning.md": planning((PROJECT / "docs/planning.md").read_text("utf-8")),
         **{f"tests/snapshots/{name}.json": text for name, text in snapshots(tap).items()},
     }

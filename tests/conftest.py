@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from demo.database import database
 from demo.meltano import Meltano
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
     from tests.dbt_builds import Builds
     from tests.pipeline import TwoRuns
+
+
+# A busy machine is not a failure.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sandbox import Sandbox
 from tests.expected_calls import expected_calls
 from tests.expected_legs import expected_legs
 from tests.expected_metrics import agent_daily, metrics_daily, queue_hourly
-from tests.further_streams import further_rows
-from tests.further_streams import messages as further_messages
-from tests.harness import NOW, FakeClock, sync, timestamp
+from tests.harness import DEFAULT_STREAMS, NOW, FakeClock, sync, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from sandbox.history import Row
     from tests.dbt_commands import Result
@@ -29,8 +27,8 @@ if TYPE_CHECKING:
 
     Marts = dict[str, list[Row]]
 
-#: A zone in which no hour starts at a full hour of UTC.
-ZONE = ZoneInfo("Asia/Kolkata")
+#: A zone 13:45 hours ahead of UTC in November: its midnight is in the middle of the agents' shifts.
+ZONE = ZoneInfo("Pacific/Chatham")
 #: The primary key of each mart, apart from the account and the vendor.
 MARTS = {
     "voicecalls__calls": ("call_id",),
@@ -65,37 +63,29 @@ class Builds:
 def build(warehouse: Warehouse) -> Builds:
     """Load the calls of both vendors, and build the package for one account and for several."""
     clock = FakeClock()
-    streams, marts = {}, {}
+    streams: dict[str, Streams] = {}
+    marts = {}
     with Sandbox(calls=300, days=20, page_size=1000, clock=clock.time) as sandbox:
         put_unusual_calls(sandbox)
         first = sync(sandbox.config, clock=clock)
         warehouse.load(first.messages, ACCOUNTS["us"])
         for vendor in VENDORS:
-            streams[vendor] = vendor_rows(sandbox, vendor)
+            streams[vendor] = {
+                name: complete(sandbox.rows[name].values())
+                for name in DEFAULT_STREAMS
+                if name.startswith(vendor)
+            }
             copy_tables(warehouse, streams[vendor], ACCOUNTS[vendor])
             warehouse.dbt.build("--exclude-resource-type", "unit_test", **source(vendor))
             marts[vendor] = read_marts(warehouse)
         sandbox.change_calls(20)
-        second = sync(sandbox.config, clock=clock, state=first.state)
+        clock.advance(hours=2)  # Talkdesk's reports lag behind
+        second = sync(sandbox.config, clock=clock, state=first.state, all_streams=True)
         warehouse.load(second.messages, ACCOUNTS["us"])
-        further = further_rows(sandbox)
-        warehouse.load(further_messages(further), ACCOUNTS["us"])
-        streams["us"] = {**vendor_rows(sandbox, *VENDORS), **further}
+        streams["us"] = {name: complete(rows.values()) for name, rows in sandbox.rows.items()}
     last = warehouse.dbt.build(**source(*ACCOUNTS))
     marts["all"] = read_marts(warehouse)
     return Builds(warehouse, streams, marts, last)
-
-
-def vendor_rows(sandbox: Sandbox, *vendors: str) -> Streams:
-    """Return the rows of vendors by stream."""
-    streams: dict[str, Mapping[Any, Row]] = {
-        "talkdesk_calls": sandbox.talkdesk.calls,
-        "zendesk_calls": sandbox.zendesk.calls,
-        "zendesk_legs": sandbox.zendesk.legs,
-    }
-    return {
-        name: complete(rows.values()) for name, rows in streams.items() if name.startswith(vendors)
-    }
 
 
 def complete(rows: Iterable[Row]) -> list[Row]:

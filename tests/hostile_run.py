@@ -47,7 +47,7 @@ TestT = TypeVar("TestT", bound="Callable[..., None]")
 MAX_HOURS = 12
 #: The most requests of a run, and the most real seconds.
 MAX_REQUESTS = 3000
-MAX_SECONDS = 60
+MAX_SECONDS = 300
 #: The most memory of a run, in MB, the sandbox's included.
 MAX_MEMORY = 250
 #: The longest message of a failure, in characters.

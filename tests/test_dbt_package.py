@@ -149,13 +149,19 @@ def test_package_can_be_installed_from_git(tmp_path: Path) -> None:
     consumer = tmp_path / "consumer"
     consumer.mkdir()
     (consumer / "packages.yml").write_text(yaml.safe_dump(packages))
-    (consumer / "dbt_project.yml").write_text("name: consumer\nprofile: voicecalls\n")
+    project = {"name": "consumer", "profile": "voicecalls", "vars": source("talkdesk")}
+    (consumer / "dbt_project.yml").write_text(yaml.safe_dump(project))
     environment = {"DBT_PROJECT_DIR": str(consumer), "DBT_TARGET": "duckdb"}
     with start_dbt(tmp_path, environment) as dbt:
         assert dbt("parse").success
     manifest = json.loads((tmp_path / "target/manifest.json").read_text())
     assert {f"model.voicecalls.{mart}" for mart in MARTS} <= manifest["nodes"].keys()
     assert manifest["unit_tests"] == {}  # they are not for users
+    calls = manifest["sources"]["source.voicecalls.voicecalls.talkdesk_calls"]
+    assert calls["schema"] == ACCOUNTS["talkdesk"]
+    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    # Otherwise, a test would fail if a user selects some of the models.
+    assert [test["name"] for test in tests if len(test["depends_on"]["nodes"]) != 1] == []
 
 
 def test_readme_lists_every_variable_with_its_default() -> None:

@@ -77,6 +77,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recipe]:
         database() as postgres,
     ):
         meltano = Meltano(sandbox, postgres, tmp_path_factory.mktemp("meltano"))
+        sandbox.change_calls(
+            10, at=datetime.now(timezone.utc) - timedelta(hours=1)
+        )  # also new ones
         calls = sandbox.zendesk.calls
         changed = next(key for key, call in calls.items() if call["updated_at"] >= START)
 

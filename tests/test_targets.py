@@ -310,7 +310,7 @@ def pipeline(
     with Sandbox(calls=60, days=20, page_size=50, zendesk_requests_per_minute=None) as sandbox:
         put_awkward_calls(sandbox)
         config = recent_config(sandbox) | {"emit_activate_version_messages": True}
-        lockstep = interleave(sandbox, ROUNDS)
+        lockstep = interleave(sandbox, ROUNDS, timeout=60)
 
         def run(state: Mapping[str, Any]) -> Run:
             sandbox.forget_requests()
