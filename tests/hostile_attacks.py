@@ -149,13 +149,10 @@ def _page_attacks(path: str, rows: str, stream: str) -> st.SearchStrategy[Attack
 def _list_attacks(name: str) -> st.SearchStrategy[Attack]:
     endpoint = LISTS[name]
     rows, stream = endpoint.name, f"zendesk_{name}"
-    fields = st.sampled_from(
-        (
-            *((it,) for it in ("count", "next_page", "meta", "links", rows)),
-            *(("meta", it) for it in ("has_more", "has_more", "after_cursor")),
-            ("links", "next"),
-        )
-    )
+    paging: list[Path] = [("count",), ("next_page",), (rows,)]
+    if endpoint.has_cursor:
+        paging = [("meta",), ("meta", "has_more"), ("meta", "after_cursor"), ("links",), (rows,)]
+    change_paging = st.sampled_from(paging).flatmap(_change_field)
     links = st.sampled_from((("next_page",), ("links", "next")))
     pages = "page=0", "page=1", "page=2", "page=999", "page=x", "per_page=1", "page[after]=MQ=="
     own_urls = [json.dumps(f"http://{{own}}{endpoint.path}?{page}").encode() for page in pages]
@@ -164,7 +161,7 @@ def _list_attacks(name: str) -> st.SearchStrategy[Attack]:
         "GET",
         _change_row(rows, stream),
         _arrange(rows),
-        fields.flatmap(_change_field),
+        *(change_paging, change_paging, change_paging),
         links.flatmap(lambda path: _set_to(path, _json_urls)),
         links.flatmap(lambda path: _set_to(path, st.sampled_from(own_urls))),
         st.sampled_from((-1, 1, 10**6)).map(lambda number: AddToField(("count",), number)),
